@@ -1,0 +1,3 @@
+module github.com/lightstreamer-go/lightstreamer/cmd/lsgo
+
+go 1.26
