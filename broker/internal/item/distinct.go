@@ -1,0 +1,80 @@
+package item
+
+import "github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
+
+// distinct is an item as a list of events, of which the last ones are kept.
+type distinct struct {
+	base
+	keep    int
+	history []*Event // oldest first, at most keep
+}
+
+func (d *distinct) update(u provider.Update) {
+	e := d.it.fresh(u)
+	if u.Snapshot && !d.complete {
+		d.remember(e)
+		return
+	}
+	d.finish()
+	d.remember(e)
+	d.live(e)
+}
+
+// finish ends the snapshot phase: whoever waits for the snapshot gets it.
+func (d *distinct) finish() {
+	if d.complete {
+		return
+	}
+	d.complete = true
+	for _, s := range d.subs {
+		if s.waiting {
+			s.waiting = false
+			d.snapshot(s)
+		}
+	}
+}
+
+func (d *distinct) snapshot(s *subscriber) {
+	h := d.history
+	if n := min(s.length, len(h)); n > 0 {
+		s.recv.Receive(s.cols, h[len(h)-n:], true)
+	}
+	d.send(s, eosEvent, true)
+}
+
+func (d *distinct) remember(e *Event) {
+	if d.keep == 0 {
+		return
+	}
+	// The slice moves along its array, and append copies what is left when the end is reached: constant time on average.
+	if len(d.history) >= d.keep {
+		d.history[0] = nil
+		d.history = d.history[1:]
+	}
+	d.history = append(d.history, e)
+}
+
+func (d *distinct) endOfSnapshot() { d.finish() }
+
+func (d *distinct) clear() {
+	d.history = nil
+	d.finish()
+	d.live(csEvent)
+}
+
+func (d *distinct) attach(s *subscriber, o Options) {
+	history := min(max(o.History, 0), d.it.src.cfg.MaxHistory)
+	d.keep = max(d.keep, history)
+	if !o.Snapshot {
+		return
+	}
+	s.length = history
+	if o.Length > 0 {
+		s.length = min(history, o.Length)
+	}
+	if d.complete || s.length == 0 {
+		d.snapshot(s)
+		return
+	}
+	s.waiting = true
+}

@@ -1,0 +1,117 @@
+package item
+
+import "github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
+
+// Kind tells what an Event is.
+type Kind uint8
+
+// The kinds of event a receiver gets. In MERGE and RAW mode there are only updates.
+const (
+	Update        Kind = iota + 1
+	EndOfSnapshot      // EOS: the snapshot of the item is complete
+	ClearSnapshot      // CS: the list or table of the item is now empty
+)
+
+// Op is the command of an event in COMMAND mode, as it follows from the keys the item had: an ADD always introduces a key, an
+// UPDATE and a DELETE always are about a key that was there.
+type Op uint8
+
+// The commands. The zero Op is that of the other modes.
+const (
+	Add Op = iota + 1
+	Modify
+	Delete
+)
+
+// String returns the value of the command field: ADD, UPDATE, DELETE.
+func (o Op) String() string {
+	switch o {
+	case Add:
+		return "ADD"
+	case Modify:
+		return "UPDATE"
+	case Delete:
+		return "DELETE"
+	}
+	return ""
+}
+
+// The fields that COMMAND mode requires.
+const (
+	KeyField     = "key"
+	CommandField = "command"
+)
+
+// Event is one event of an item in one mode. It is shared by all receivers and never changes.
+type Event struct {
+	Kind Kind
+	Op   Op     // COMMAND only
+	Key  string // COMMAND only
+	// Row holds the state after an update, complete, by column; a column beyond its length is null. In MERGE mode it is the
+	// row, in COMMAND mode the row of the key, in DISTINCT and RAW the fields the source gave. See [Columns].
+	Row []provider.Text
+	// Mask says which columns the source's event was about. See [Columns.Touched].
+	Mask uint64
+	// Size is about how many bytes of text the row holds, for queues bounded in bytes.
+	Size int
+}
+
+const maskBits = 64
+
+// allColumns is the mask of an event that concerns every column.
+const allColumns = ^uint64(0)
+
+// bit returns the mask bit of a column. All columns from the 64th on share the last bit, so the test may say "touched" once too
+// often, never too seldom.
+func bit(col int) uint64 {
+	if col >= maskBits {
+		col = maskBits - 1
+	}
+	return 1 << col
+}
+
+// Columns says where the fields of a schema are in the rows of one item, in the order of the schema.
+type Columns struct {
+	index []int
+	mask  uint64
+}
+
+// Len is the number of fields of the schema.
+func (c Columns) Len() int { return len(c.index) }
+
+// Touched says whether the source's event was about any field of the schema. It may say so wrongly of an item with more
+// than 64 fields.
+func (c Columns) Touched(e *Event) bool { return e.Mask&c.mask != 0 }
+
+// Value returns the value of field i (from 0) of the schema after e.
+func (c Columns) Value(e *Event, i int) provider.Text {
+	if col := c.index[i]; col >= 0 && col < len(e.Row) {
+		return e.Row[col]
+	}
+	return provider.Null
+}
+
+func rowSize(row []provider.Text) int {
+	n := 0
+	for i := range row {
+		n += len(row[i].S)
+	}
+	return n
+}
+
+func nullRow(n int) []provider.Text {
+	row := make([]provider.Text, n)
+	for i := range row {
+		row[i].Null = true
+	}
+	return row
+}
+
+// grown returns a copy of row with n columns, the new ones null.
+func grown(row []provider.Text, n int) []provider.Text {
+	out := make([]provider.Text, max(n, len(row)))
+	for i := copy(out, row); i < len(out); i++ {
+		out[i].Null = true
+	}
+	return out
+}
