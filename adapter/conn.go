@@ -1,0 +1,350 @@
+package adapter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lightstreamer-go/lightstreamer/internal/ari"
+)
+
+// A link is one connection to a proxy, from its first line to its end. A reconnect makes a new one: nothing is shared between two.
+//
+// Goroutines: read (the caller of serve), write (writer.run), one for each callback at work (calls). User code runs only on the latter, never on
+// the reader, and no lock is held then.
+type link struct {
+	*settings
+	conn    net.Conn
+	user    *Credentials // nil: none to send
+	out     *writer
+	ctx     context.Context // ends with the connection
+	cancel  context.CancelCauseFunc
+	handler handler
+	calls   calls
+	control Control
+
+	// Touched by the reader only.
+	initSeen bool
+
+	// Set by the goroutine of the initialisation before it replies.
+	ready   atomic.Bool
+	version ari.Version
+}
+
+// handler is the part of a link that is different for data and metadata.
+type handler interface {
+	// initialize runs the provider's Initialize.
+	initialize(ctx context.Context, in Init) error
+	// request takes a request; it runs on the reader and must not block. line is valid during the call.
+	request(l *link, line ari.Line)
+	// ended is told, once, that nothing can be sent any more.
+	ended(cause error)
+}
+
+// serve runs the connection until it is lost, the proxy closes it, or ctx ends; it returns nil only in the last case. Callbacks have
+// returned then, or stopTimeout has passed.
+func (l *link) serve(ctx context.Context) error {
+	l.ctx, l.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { l.cancel(ErrStopped) })
+	defer stop()
+
+	var wg sync.WaitGroup
+	wg.Go(func() { // write
+		if err := l.out.run(l.conn); err != nil {
+			l.cancel(fmt.Errorf("%w: write: %w", ErrDisconnected, err))
+		}
+	})
+	l.hello()      // before anything is read: an answer to the initialisation must not overtake it
+	wg.Go(func() { // read
+		l.cancel(l.read())
+	})
+
+	<-l.ctx.Done()
+	err := context.Cause(l.ctx)
+	l.handler.ended(err)
+	l.control.end(err)
+	if errors.Is(err, ErrStopped) {
+		l.flush()
+	}
+	l.out.close()
+	_ = l.conn.Close() // also ends the reader
+	wg.Wait()
+	l.waitCalls()
+	if errors.Is(err, ErrStopped) {
+		return nil
+	}
+	return err
+}
+
+// flush gives what is pending a last chance to leave, bounded by the time to stop.
+func (l *link) flush() {
+	_ = l.conn.SetWriteDeadline(time.Now().Add(l.stopTimeout))
+	l.out.drain()
+}
+
+func (l *link) waitCalls() {
+	if hanging := l.calls.wait(l.stopTimeout); len(hanging) > 0 {
+		l.log.Error("callbacks do not return; left behind", "callbacks", hanging)
+	}
+}
+
+// hello sends the credentials, which have to be the first line.
+func (l *link) hello() {
+	var params []ari.Param
+	if l.user != nil {
+		params = append(params,
+			ari.Param{Name: "user", Value: ari.T(l.user.User)},
+			ari.Param{Name: "password", Value: ari.T(string(l.user.Password))})
+	}
+	params = append(params,
+		ari.Param{Name: "enableClosePacket", Value: ari.T("true")},
+		ari.Param{Name: "SDK", Value: ari.T("Go Adapter SDK " + Version)})
+	l.out.line(func(b []byte) []byte { return ari.AppendRAC(b, "1", params) })
+	l.out.setKeepalive(ari.KeepaliveInterval(l.keepalive, 0, false))
+}
+
+// read takes lines until the connection ends, and returns why.
+func (l *link) read() error {
+	buf := ari.NewLineBuffer(l.maxLine)
+	for {
+		n, err := l.conn.Read(buf.Space())
+		buf.Advance(n)
+		for {
+			line, ok, lineErr := buf.Next()
+			if lineErr != nil {
+				return fmt.Errorf("%w: the proxy sent more than %d bytes without an end of line", ErrLineTooLong, l.maxLine)
+			}
+			if !ok {
+				break
+			}
+			if err := l.readLine(line); err != nil {
+				return err
+			}
+		}
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				return fmt.Errorf("%w: closed by the proxy", ErrDisconnected)
+			}
+			return fmt.Errorf("%w: read: %w", ErrDisconnected, err)
+		}
+	}
+}
+
+// readLine returns an error if the connection has to end.
+func (l *link) readLine(raw []byte) error {
+	if len(raw) == 0 {
+		return nil
+	}
+	line, err := ari.ParseLine(raw)
+	if err != nil {
+		l.protocolError("line ignored", err, raw)
+		return nil
+	}
+	switch {
+	case line.Method == ari.CLOSE:
+		reason, err := ari.ParseClose(line)
+		if err != nil {
+			l.protocolError("CLOSE ignored", err, raw)
+			return nil
+		}
+		return &CloseError{Reason: reason, BeforeInit: !l.initSeen}
+	case line.Method == ari.DPI || line.Method == ari.MPI:
+		l.initRequest(line, raw)
+	case line.Method == ari.Unknown:
+		l.log.Warn("request of an unknown method ignored", "method", string(line.Name))
+	case !l.ready.Load():
+		l.refuse(line, errors.New("request before the initialisation"))
+	default:
+		l.handler.request(l, line)
+	}
+	return nil
+}
+
+// protocolError tells of a line that could not be understood. Only its beginning is shown: it can be long, or hold secrets.
+func (l *link) protocolError(what string, err error, raw []byte) {
+	l.log.Warn("protocol error: "+what, "err", err, "bytes", len(raw))
+}
+
+// refuse answers a request that the proxy should not have sent, or that is malformed: silence would only let it time out.
+func (l *link) refuse(line ari.Line, err error) {
+	l.log.Warn("protocol error: request refused", "method", line.Method.String(), "err", err)
+	l.replyError(string(line.ID), line.Method, ari.Failure{Kind: ari.KindGeneric, Message: ari.T(err.Error())})
+}
+
+func (l *link) replyError(id string, m ari.Method, f ari.Failure) {
+	v := l.version
+	if !l.ready.Load() {
+		v = ari.Latest
+	}
+	f.Kind = ari.AllowedIn(f.Kind, m, v)
+	l.out.line(func(b []byte) []byte { return ari.AppendError(b, id, m, v, f) })
+}
+
+// ---------------------------------------------------------------------------------------------------------- initialisation
+
+func (l *link) initMethod() ari.Method {
+	if l.kind == ari.Metadata {
+		return ari.MPI
+	}
+	return ari.DPI
+}
+
+func (l *link) initRequest(line ari.Line, raw []byte) {
+	if line.Method != l.initMethod() {
+		l.refuse(line, fmt.Errorf("this is a %s: is the proxy's port that of the other kind of adapter?", l.title()))
+		return
+	}
+	if l.initSeen {
+		l.protocolError("second initialisation ignored", errors.New("initialised already"), raw)
+		return
+	}
+	l.initSeen = true
+	id := string(line.ID)
+	params, err := ari.ParseParams(line.Body)
+	// On a goroutine of its own, so that the end of the connection is noticed meanwhile.
+	l.calls.start("Initialize", func() {
+		if err == nil {
+			err = l.initialize(id, params)
+		}
+		if err != nil {
+			l.initFailed(id, &InitError{Err: err})
+		}
+	})
+}
+
+func (l *link) initFailed(id string, err error) {
+	f := failureOf(err)
+	l.out.line(func(b []byte) []byte {
+		return ari.AppendError(b, id, l.initMethod(), ari.Latest, ari.Failure{Kind: ari.AllowedIn(f.Kind, l.initMethod(), ari.Latest), Message: f.Message})
+	})
+	l.flush()
+	l.cancel(err)
+}
+
+func (l *link) initialize(id string, params []ari.Param) error {
+	announced, _ := ari.Lookup(params, ari.ParamVersion)
+	version, err := ari.Answer(l.kind, announced.S)
+	if err != nil {
+		return err
+	}
+	l.version = version
+	hint, hasHint := l.keepaliveHint(params)
+	given := make(map[string]string, len(params)+len(l.params))
+	for _, p := range params {
+		if p.Name != ari.ParamVersion && p.Name != ari.ParamKeepaliveHint {
+			given[p.Name] = p.Value.S
+		}
+	}
+	maps.Copy(given, l.params)
+	err = protect(l.log, "Initialize", func() error {
+		return l.handler.initialize(l.ctx, Init{Params: given, ConfigFile: l.configFile, Protocol: version.String(), Control: &l.control})
+	})
+	if err != nil {
+		return err
+	}
+	l.out.setKeepalive(ari.KeepaliveInterval(l.keepalive, hint, hasHint))
+	// Requests may follow the reply at once, so the link is ready before it leaves.
+	l.ready.Store(true)
+	l.out.line(func(b []byte) []byte { return ari.AppendInitReply(b, id, l.kind, version) })
+	l.log.Info("initialised", "protocol", version.String())
+	return nil
+}
+
+// keepaliveHint returns the interval that the proxy would like, if it tells one.
+func (l *link) keepaliveHint(params []ari.Param) (time.Duration, bool) {
+	text, ok := ari.Lookup(params, ari.ParamKeepaliveHint)
+	if !ok {
+		return 0, false
+	}
+	hint, ok := ari.ParseKeepaliveHint(text)
+	if !ok {
+		l.log.Warn("parameter of the proxy is not an integer; ignored", "parameter", ari.ParamKeepaliveHint, "value", text.S)
+	}
+	return hint, ok
+}
+
+// --------------------------------------------------------------------------------------------------------------- callbacks
+
+// calls are the callbacks at work. Each is known by name, so that one that does not return can be told.
+type calls struct {
+	mu     sync.Mutex
+	names  map[*string]struct{}
+	idle   chan struct{} // made by wait, closed when the last call returns
+	closed bool
+}
+
+// start runs f on a goroutine of its own. After wait nothing is started.
+func (c *calls) start(name string, f func()) {
+	key := &name
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return
+	}
+	if c.names == nil {
+		c.names = make(map[*string]struct{})
+	}
+	c.names[key] = struct{}{}
+	c.mu.Unlock()
+	go func() {
+		defer c.done(key)
+		f()
+	}()
+}
+
+func (c *calls) done(key *string) {
+	c.mu.Lock()
+	delete(c.names, key)
+	if c.idle != nil && len(c.names) == 0 {
+		close(c.idle)
+		c.idle = nil
+	}
+	c.mu.Unlock()
+}
+
+// wait returns when no call is at work, or after the time-out with the names of those that are.
+func (c *calls) wait(timeout time.Duration) []string {
+	c.mu.Lock()
+	c.closed = true
+	if len(c.names) == 0 {
+		c.mu.Unlock()
+		return nil
+	}
+	idle := make(chan struct{})
+	c.idle = idle
+	c.mu.Unlock()
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	select {
+	case <-idle:
+		return nil
+	case <-timer.C:
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.idle = nil
+	var names []string
+	for name := range c.names {
+		names = append(names, *name)
+	}
+	return names
+}
+
+// protect makes an error of a panic in user code.
+func protect(log *slog.Logger, callback string, f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			log.Error("panic in "+callback, "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic in %s: %v", callback, p)
+		}
+	}()
+	return f()
+}

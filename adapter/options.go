@@ -1,0 +1,154 @@
+package adapter
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/lightstreamer-go/lightstreamer/internal/ari"
+)
+
+// Version is the version of this module.
+const Version = "0.1.0-dev"
+
+// Defaults of the fields of [DataServer] and [MetadataServer].
+const (
+	// DefaultKeepalive is the longest silence that a server leaves on its connection, unless the proxy asks for less.
+	DefaultKeepalive = 10 * time.Second
+	// DefaultMaxPending is how many bytes wait to be written before updates wait.
+	DefaultMaxPending = 4 << 20
+	// DefaultMaxLine is the longest line accepted from the proxy, in bytes.
+	DefaultMaxLine = 16 << 20
+	// DefaultStopTimeout is how long Run waits, when it stops, for callbacks at work and for data on its way.
+	DefaultStopTimeout = time.Second
+)
+
+// Credentials are sent to the proxy at each connection, before anything else. Wire: RAC.
+type Credentials struct {
+	User     string
+	Password Password
+}
+
+// A Backoff spaces the attempts to connect: the pause starts at Min, doubles up to Max, and is shortened at random by up to a half, so that
+// many adapters do not come back at the same moment. It starts anew after a connection that was initialised.
+type Backoff struct {
+	Min time.Duration // 0: 250 ms; negative: do not connect again
+	Max time.Duration // 0: 15 s
+}
+
+// NoReconnect, as Reconnect field of a server, makes Run return when a connection fails or is lost.
+var NoReconnect = &Backoff{Min: -1}
+
+func (b *Backoff) off() bool { return b != nil && b.Min < 0 }
+
+// pause returns how long to wait after the given number of failures in a row, counted from 1.
+func (b *Backoff) pause(failures int) time.Duration {
+	lo, hi := 250*time.Millisecond, 15*time.Second
+	if b != nil && b.Min > 0 {
+		lo = b.Min
+	}
+	if b != nil && b.Max > 0 {
+		hi = b.Max
+	}
+	d := lo
+	for i := 1; i < failures && d < hi; i++ {
+		d *= 2
+	}
+	d = min(d, hi)
+	return d - rand.N(d/2+1)
+}
+
+// settings are the checked copy of a server's fields, with the defaults filled in, that one Run works with.
+type settings struct {
+	kind        ari.Channel
+	name        string
+	addr        string
+	listener    net.Listener
+	tls         *tls.Config
+	dial        func(ctx context.Context, network, addr string) (net.Conn, error)
+	credentials func(context.Context) (Credentials, error)
+	params      map[string]string
+	configFile  string
+	keepalive   time.Duration
+	reconnect   *Backoff
+	maxPending  int
+	maxLine     int
+	stopTimeout time.Duration
+	log         *slog.Logger
+}
+
+func (s *settings) fillDefaults() {
+	if s.maxPending == 0 {
+		s.maxPending = DefaultMaxPending
+	}
+	if s.maxLine == 0 {
+		s.maxLine = DefaultMaxLine
+	}
+	if s.stopTimeout == 0 {
+		s.stopTimeout = DefaultStopTimeout
+	}
+	if s.dial == nil {
+		s.dial = new(net.Dialer).DialContext
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.name == "" {
+		s.name = s.addr
+		if s.listener != nil {
+			s.name = s.listener.Addr().String()
+		}
+	}
+	s.params = maps.Clone(s.params)
+	s.log = s.log.With("adapter", s.title())
+}
+
+// title names the server in errors and logs.
+func (s *settings) title() string {
+	if s.kind == ari.Metadata {
+		return "metadata server " + s.name
+	}
+	return "data server " + s.name
+}
+
+func (s *settings) validate() error {
+	var errs []error
+	bad := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("adapter: %s: "+format, append([]any{s.title()}, args...)...))
+	}
+	switch {
+	case s.addr == "" && s.listener == nil:
+		bad("set Addr to \"host:port\" of the proxy's request_reply_port, or Listener for a proxy with remote_host")
+	case s.addr != "" && s.listener != nil:
+		bad("set either Addr or Listener, not both")
+	case s.addr != "":
+		if err := checkAddr(s.addr); err != nil {
+			bad("Addr: %w", err)
+		}
+	}
+	if s.maxPending < 0 {
+		bad("MaxPending is negative; memory has to be bounded")
+	}
+	if s.maxLine < 0 {
+		bad("MaxLine is negative; memory has to be bounded")
+	}
+	return errors.Join(errs...)
+}
+
+func checkAddr(addr string) error {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return err
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return fmt.Errorf("port %q is not a number from 1 to 65535", port)
+	}
+	return nil
+}

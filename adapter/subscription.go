@@ -1,0 +1,367 @@
+package adapter
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/lightstreamer-go/lightstreamer/internal/ari"
+)
+
+// A Subscription is the server's interest in one item: the handle through which a [DataProvider] feeds it. It lives from the call of
+// Subscribe until the server unsubscribes, Subscribe returns an error, or the connection ends; Context tells. A later subscription to the same
+// item is another Subscription, so an event can't reach the wrong one.
+//
+// All methods are safe for concurrent use and can be called from any goroutine, in Subscribe too. Events leave in the order
+// of the calls. A call may wait while the bytes waiting to be written exceed the server's MaxPending; the wait ends with the
+// subscription. Arguments are encoded before the call returns: they can be reused at once.
+//
+// After the end every method that sends drops its event, counts it in [Stats] and returns an error that is [ErrSubscriptionEnded]: a feed
+// that stops late does no harm.
+//
+// The first events may be a snapshot: the present state of the item, sent with Snapshot (and in COMMAND mode Add), closed by
+// EndOfSnapshot or by the first Update.
+type Subscription struct {
+	item string
+	head []byte // item and id as they stand in each line
+	out  *writer
+	base context.Context // of the connection
+
+	// Guarded by out.mu, so that their changes are in line with what is written.
+	phase  snapshotPhase
+	ended  bool
+	cause  error
+	ctx    context.Context // made on demand: most feeds of many items never ask
+	cancel context.CancelCauseFunc
+}
+
+type snapshotPhase uint8
+
+const (
+	undeclared   snapshotPhase = iota // Subscribe is running and has not said whether there is a snapshot
+	snapshotOpen                      // snapshot events are welcome
+	snapshotOver
+)
+
+func newSubscription(item, id string, out *writer, base context.Context) *Subscription {
+	return &Subscription{item: item, head: ari.AppendItemHead(nil, ari.Latest, item, id), out: out, base: base}
+}
+
+// Item returns the name of the item.
+func (s *Subscription) Item() string { return s.item }
+
+// Context returns a context that ends with the subscription. Its cause ([context.Cause]) is [ErrUnsubscribed], [ErrDisconnected],
+// [ErrStopped], or what Subscribe returned. It carries the values of none.
+func (s *Subscription) Context() context.Context {
+	s.out.mu.Lock()
+	defer s.out.mu.Unlock()
+	if s.ctx == nil {
+		s.ctx, s.cancel = context.WithCancelCause(s.base)
+		if s.ended {
+			s.cancel(s.cause)
+		}
+	}
+	return s.ctx
+}
+
+// Update sends a live event. Fields left out are unchanged in MERGE and COMMAND mode, null in the others. It ends the snapshot,
+// if that is still open. Wire: UD3.
+func (s *Subscription) Update(fields Fields) error { return s.sendFields(live, "", "", fields) }
+
+// Snapshot sends an event of the snapshot: in MERGE mode the one that gives the state of the item, in DISTINCT mode one for each event of
+// its history. In COMMAND mode use Add. After the end of the snapshot it returns [ErrSnapshotEnded]. Wire: UD3.
+func (s *Subscription) Snapshot(fields Fields) error { return s.sendFields(snapshot, "", "", fields) }
+
+// Add sends, for an item in COMMAND mode, a new row: the fields "key" and "command" are filled in and must not be in fields.
+// It is part of the snapshot while that is open (see SnapshotFollows), else live. Wire: UD3 with command ADD.
+func (s *Subscription) Add(key string, fields Fields) error {
+	return s.sendFields(snapshotIfOpen, "ADD", key, fields)
+}
+
+// Modify sends, for an item in COMMAND mode, changed fields of a row, as a live event; see Add. Wire: UD3 with command UPDATE.
+func (s *Subscription) Modify(key string, fields Fields) error {
+	return s.sendFields(live, "UPDATE", key, fields)
+}
+
+// Delete sends, for an item in COMMAND mode, the end of a row, as a live event. Wire: UD3 with command DELETE.
+func (s *Subscription) Delete(key string) error { return s.sendFields(live, "DELETE", key, nil) }
+
+// SnapshotFollows declares, in Subscribe, that the item has a snapshot which will be sent later. Without it, and without a snapshot event sent
+// in Subscribe, the item is taken to have no snapshot. End the snapshot with EndOfSnapshot, or clients of the DISTINCT and COMMAND modes
+// wait for it. After the snapshot's end it returns [ErrSnapshotEnded].
+func (s *Subscription) SnapshotFollows() error {
+	s.out.mu.Lock()
+	defer s.out.mu.Unlock()
+	if err := s.admit(snapshot); err != nil {
+		return err
+	}
+	s.phase = snapshotOpen
+	return nil
+}
+
+// EndOfSnapshot tells that the snapshot is complete, or that there is none. When the snapshot has ended already it does nothing. Wire: EOS.
+func (s *Subscription) EndOfSnapshot() error {
+	return s.notify(func() ([]byte, bool) {
+		if s.phase == snapshotOver {
+			return nil, false
+		}
+		s.phase = snapshotOver
+		return ari.AppendEndOfSnapshot(s.out.pending, now(), s.head), true
+	})
+}
+
+// ClearSnapshot tells that the state of the item is empty now: in MERGE mode all fields become null, in COMMAND mode all rows are gone, in DISTINCT
+// mode the history is. It ends the snapshot, if that is still open. Wire: CLS.
+func (s *Subscription) ClearSnapshot() error {
+	return s.notify(func() ([]byte, bool) {
+		s.phase = snapshotOver
+		return ari.AppendClearSnapshot(s.out.pending, now(), s.head), true
+	})
+}
+
+// A DiffAlgorithm is a way in which the server may send the difference between two values of a field, instead of the value.
+type DiffAlgorithm byte
+
+// The algorithms.
+const (
+	JSONPatch      DiffAlgorithm = 'J'
+	DiffMatchPatch DiffAlgorithm = 'M' // sent to clients as TLCP-diff
+)
+
+// FieldDiffOrder lists, for each field, the algorithms that the server may use for it, in order of preference. An empty list forbids
+// all; a field that is not listed leaves the choice to the server.
+type FieldDiffOrder map[string][]DiffAlgorithm
+
+// DeclareFieldDiffOrder declares how differences of fields may be sent. It should come before the first event with those fields;
+// later declarations for a field are ignored by the server. An unknown algorithm is an error and nothing is sent. Wire: DFD.
+func (s *Subscription) DeclareFieldDiffOrder(order FieldDiffOrder) error {
+	list := make([]ari.FieldDiff, 0, len(order))
+	for name, algorithms := range order {
+		f := ari.FieldDiff{Field: name}
+		for _, a := range algorithms {
+			if a != JSONPatch && a != DiffMatchPatch {
+				return s.fail("declare field diff order", fmt.Errorf("field %q: unknown algorithm %q", name, rune(a)))
+			}
+			f.Algorithms = append(f.Algorithms, ari.DiffAlgorithm(a))
+		}
+		list = append(list, f)
+	}
+	return s.notify(func() ([]byte, bool) {
+		return ari.AppendDiffOrder(s.out.pending, now(), s.head, wire, list), true
+	})
+}
+
+// Row returns a sender of events with the fields of schema. It costs nothing: make one for each event or keep it, as you like.
+func (s *Subscription) Row(schema *Schema) Row { return Row{s, schema} }
+
+// A Row sends events of a [Subscription] with the fields of a [Schema], without building a map and without allocating. Values
+// are matched with the fields by position; there may be fewer values than fields (the rest is left out), not more.
+// What is said of the methods of Subscription with the same names holds here.
+type Row struct {
+	sub    *Subscription
+	schema *Schema
+}
+
+// Update sends a live event.
+func (r Row) Update(values ...string) error { return r.send(live, "", "", values) }
+
+// Snapshot sends an event of the snapshot.
+func (r Row) Snapshot(values ...string) error { return r.send(snapshot, "", "", values) }
+
+// Add sends a new row of an item in COMMAND mode; the schema must not hold the fields "key" and "command".
+func (r Row) Add(key string, values ...string) error {
+	return r.send(snapshotIfOpen, "ADD", key, values)
+}
+
+// Modify sends a changed row of an item in COMMAND mode; the schema must not hold the fields "key" and "command".
+func (r Row) Modify(key string, values ...string) error {
+	return r.send(live, "UPDATE", key, values)
+}
+
+// UpdateBytes is Update with values given as bytes; a nil value is null, an empty one is the empty text.
+func (r Row) UpdateBytes(values ...[]byte) error { return r.sendBytes(live, values) }
+
+// SnapshotBytes is Snapshot with values given as bytes; a nil value is null, an empty one is the empty text.
+func (r Row) SnapshotBytes(values ...[]byte) error { return r.sendBytes(snapshot, values) }
+
+// ---------------------------------------------------------------------------------------------------------------- sending
+
+type eventKind uint8
+
+const (
+	live eventKind = iota
+	snapshot
+	snapshotIfOpen
+)
+
+// Events are encoded before the lock of the writer is taken: producers contend only for the copy into its buffer.
+var scratch = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
+
+// Buffers that one huge event has grown are not kept.
+const maxScratch = 64 << 10
+
+func putScratch(p *[]byte, b []byte) {
+	if cap(b) <= maxScratch {
+		*p = b[:0]
+		scratch.Put(p)
+	}
+}
+
+func now() int64 { return time.Now().UnixMilli() }
+
+func (s *Subscription) sendFields(kind eventKind, command, key string, fields Fields) error {
+	if command != "" {
+		for _, name := range [...]string{"key", "command"} {
+			if _, ok := fields[name]; ok {
+				return s.fail(command, fmt.Errorf("field %q is filled in by the call; leave it out", name))
+			}
+		}
+	}
+	p := scratch.Get().(*[]byte)
+	body, err := appendFields(appendCommand(*p, command, key), fields)
+	if err == nil {
+		err = s.send(kind, body)
+	} else {
+		err = s.fail("update", err)
+	}
+	putScratch(p, body)
+	return err
+}
+
+func (r Row) send(kind eventKind, command, key string, values []string) error {
+	p := scratch.Get().(*[]byte)
+	body, err := appendRow(appendCommand(*p, command, key), r.schema, values)
+	if err == nil {
+		err = r.sub.send(kind, body)
+	} else {
+		err = r.sub.fail("update", err)
+	}
+	putScratch(p, body)
+	return err
+}
+
+func (r Row) sendBytes(kind eventKind, values [][]byte) error {
+	p := scratch.Get().(*[]byte)
+	body, err := appendByteRow(*p, r.schema, values)
+	if err == nil {
+		err = r.sub.send(kind, body)
+	} else {
+		err = r.sub.fail("update", err)
+	}
+	putScratch(p, body)
+	return err
+}
+
+func appendCommand(dst []byte, command, key string) []byte {
+	if command == "" {
+		return dst
+	}
+	dst = ari.AppendField(dst, wire, "key", key)
+	return ari.AppendField(dst, wire, "command", command)
+}
+
+// send puts one update into the writer's buffer. The state of the subscription is looked at under the writer's lock, so that nothing
+// can follow the line that ends it.
+func (s *Subscription) send(kind eventKind, body []byte) error {
+	w := s.out
+	w.mu.Lock()
+	if err := s.admit(kind); err != nil {
+		w.mu.Unlock()
+		return err
+	}
+	for w.full() {
+		w.waitRoom()
+		if err := s.admit(kind); err != nil {
+			w.mu.Unlock()
+			return err
+		}
+	}
+	isSnapshot := kind == snapshot || kind == snapshotIfOpen && s.phase != snapshotOver
+	if isSnapshot {
+		s.phase = snapshotOpen
+	} else {
+		s.phase = snapshotOver
+	}
+	b := ari.AppendUpdateHead(w.pending, now(), s.head, isSnapshot)
+	b = append(b, body...)
+	w.finish(append(b, ari.EOL...))
+	w.updates++
+	w.unlockAndWake()
+	return nil
+}
+
+// notify appends the line that encode makes, which runs under the writer's lock and returns the grown buffer, or false for none.
+func (s *Subscription) notify(encode func() ([]byte, bool)) error {
+	w := s.out
+	w.mu.Lock()
+	if err := s.admit(live); err != nil {
+		w.mu.Unlock()
+		return err
+	}
+	for w.full() {
+		w.waitRoom()
+		if err := s.admit(live); err != nil {
+			w.mu.Unlock()
+			return err
+		}
+	}
+	if b, ok := encode(); ok {
+		w.finish(append(b, ari.EOL...))
+	}
+	w.unlockAndWake()
+	return nil
+}
+
+// admit tells whether an event may be sent now. out.mu is held.
+func (s *Subscription) admit(kind eventKind) error {
+	switch {
+	case s.ended:
+		s.out.dropped++
+		return s.fail("event dropped", ErrSubscriptionEnded)
+	case kind == snapshot && s.phase == snapshotOver:
+		s.out.dropped++
+		return s.fail("snapshot event dropped", ErrSnapshotEnded)
+	}
+	return nil
+}
+
+// end makes every later event a dropped one. It reports false if the subscription had ended already.
+func (s *Subscription) end(cause error) bool {
+	w := s.out
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if s.ended {
+		return false
+	}
+	s.ended, s.cause = true, cause
+	if s.cancel != nil {
+		s.cancel(cause)
+	}
+	w.room.Broadcast() // those of its producers that wait
+	return true
+}
+
+// declareNoSnapshot writes the end of a snapshot that nothing has announced.
+func (s *Subscription) declareNoSnapshot() {
+	w := s.out
+	w.mu.Lock()
+	if !s.ended && s.phase == undeclared {
+		s.phase = snapshotOver
+		w.finish(append(ari.AppendEndOfSnapshot(w.pending, now(), s.head), ari.EOL...))
+	}
+	w.unlockAndWake()
+}
+
+// openSnapshot is what SnapshotAvailable's true means.
+func (s *Subscription) openSnapshot() {
+	s.out.mu.Lock()
+	if s.phase == undeclared {
+		s.phase = snapshotOpen
+	}
+	s.out.mu.Unlock()
+}
+
+func (s *Subscription) fail(what string, err error) error {
+	return fmt.Errorf("adapter: item %q: %s: %w", s.item, what, err)
+}
