@@ -47,7 +47,7 @@ function makeRow(item) {
   cell('ask', 'wide');
   cell('askSize', 'qty wide');
   cell('range', 'range wide');
-  cell('time', 'time');
+  cell('time', 'time wide');
 
   row.last.textContent = '';
   row.arrow = row.last.appendChild(make('span', 'arrow'));
