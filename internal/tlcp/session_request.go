@@ -10,15 +10,15 @@ import (
 // ConnParams are what a client asks of the stream connection it opens, whether it creates or binds a session. Zero values are the
 // protocol's defaults.
 type ConnParams struct {
-	Polling       bool          // LS_polling; otherwise streaming
-	PollingMillis time.Duration // LS_polling_millis: expected pause until the next bind; polling only
-	IdleMillis    time.Duration // LS_idle_millis: how long the server may wait for something to send; polling only
-	Inactivity    time.Duration // LS_inactivity_millis: the client promises a request at least this often; 0: no check
-	Keepalive     time.Duration // LS_keepalive_millis: longest silence; 0: the server decides
-	ContentLength int64         // LS_content_length: bytes of an HTTP streaming body; 0: the server decides
-	NoSync        bool          // LS_send_sync=false: no SYNC lines
-	ReduceHead    bool          // LS_reduce_head
-	Cause         string        // LS_cause: why the request is made; for logs
+	Polling         bool          // LS_polling; otherwise streaming
+	PollingInterval time.Duration // LS_polling_millis: expected pause until the next bind; polling only
+	Idle            time.Duration // LS_idle_millis: how long the server may wait for something to send; polling only
+	Inactivity      time.Duration // LS_inactivity_millis: the client promises a request at least this often; 0: no check
+	Keepalive       time.Duration // LS_keepalive_millis: longest silence; 0: the server decides
+	ContentLength   int64         // LS_content_length: bytes of an HTTP streaming body; 0: the server decides
+	NoSync          bool          // LS_send_sync=false: no SYNC lines
+	ReduceHead      bool          // LS_reduce_head
+	Cause           string        // LS_cause: why the request is made; for logs
 }
 
 // Diffs tells which formats for the difference of a value a client accepts.
@@ -147,15 +147,15 @@ func (r *reader) millis(name string) time.Duration {
 
 func (r *reader) conn() ConnParams {
 	c := ConnParams{
-		Polling:       r.bool("LS_polling", false),
-		PollingMillis: r.millis("LS_polling_millis"),
-		IdleMillis:    r.millis("LS_idle_millis"),
-		Inactivity:    r.millis("LS_inactivity_millis"),
-		Keepalive:     r.millis("LS_keepalive_millis"),
-		ContentLength: r.int("LS_content_length", 0, 0, maxCount),
-		NoSync:        !r.bool("LS_send_sync", true),
-		ReduceHead:    r.bool("LS_reduce_head", false),
-		Cause:         r.params.String("LS_cause", ""),
+		Polling:         r.bool("LS_polling", false),
+		PollingInterval: r.millis("LS_polling_millis"),
+		Idle:            r.millis("LS_idle_millis"),
+		Inactivity:      r.millis("LS_inactivity_millis"),
+		Keepalive:       r.millis("LS_keepalive_millis"),
+		ContentLength:   r.int("LS_content_length", 0, 0, maxCount),
+		NoSync:          !r.bool("LS_send_sync", true),
+		ReduceHead:      r.bool("LS_reduce_head", false),
+		Cause:           r.params.String("LS_cause", ""),
 	}
 	if c.Polling {
 		r.require("LS_polling_millis")
@@ -207,7 +207,7 @@ func (r *reader) sessionError() *SessionError { return &SessionError{r.code(), r
 // those that polling requires; the password is last.
 func (req *CreateSession) Append(dst []byte) []byte {
 	start := len(dst)
-	dst = req.ConnParams.append(dst, start)
+	dst = req.appendConn(dst, start)
 	if req.AdapterSet != "" {
 		dst = appendParam(dst, start, "LS_adapter_set", req.AdapterSet)
 	}
@@ -259,14 +259,14 @@ func (req *BindSession) Append(dst []byte) []byte {
 	if req.Recovery {
 		dst = appendIntParam(dst, start, "LS_recovery_from", req.RecoveryFrom)
 	}
-	return req.ConnParams.append(dst, start)
+	return req.appendConn(dst, start)
 }
 
-func (c *ConnParams) append(dst []byte, start int) []byte {
+func (c *ConnParams) appendConn(dst []byte, start int) []byte {
 	if c.Polling {
 		dst = appendParam(dst, start, "LS_polling", "true")
-		dst = appendIntParam(dst, start, "LS_polling_millis", c.PollingMillis.Milliseconds())
-		dst = appendIntParam(dst, start, "LS_idle_millis", c.IdleMillis.Milliseconds())
+		dst = appendIntParam(dst, start, "LS_polling_millis", c.PollingInterval.Milliseconds())
+		dst = appendIntParam(dst, start, "LS_idle_millis", c.Idle.Milliseconds())
 	}
 	if c.Inactivity > 0 {
 		dst = appendIntParam(dst, start, "LS_inactivity_millis", c.Inactivity.Milliseconds())
