@@ -77,7 +77,7 @@ func ExampleRead() {
 	// Output:
 	// DEMO robust 6663 8s [{user1 ***}] [remote:region=eu]
 	// QUOTES robust DEMO.QUOTES 6661  enforce_snapshot
-	// NEWS basic DEMO.NEWS 6671 news.example.com 
+	// NEWS basic DEMO.NEWS 6671 news.example.com
 }
 
 func ExampleProblems() {

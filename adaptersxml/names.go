@@ -79,7 +79,7 @@ func nearest(name string, candidates []string) string {
 	if len(name) > maxGuess {
 		return ""
 	}
-	best, bestDistance := "", 1+len(name)/4
+	best, bestDistance := "", 1+max(1, len(name)/4)
 	for _, c := range candidates {
 		if d := editDistance(name, c); d < bestDistance || d == bestDistance && best != "" && c < best {
 			best, bestDistance = c, d

@@ -50,19 +50,23 @@ func Problems(err error) []*Problem {
 	var list []*Problem
 	var walk func(error)
 	walk = func(e error) {
-		switch e := e.(type) {
-		case nil:
-		case *Problem:
-			list = append(list, e)
-		case interface{ Unwrap() []error }:
-			for _, one := range e.Unwrap() {
+		if joined, ok := e.(interface{ Unwrap() []error }); ok {
+			for _, one := range joined.Unwrap() {
 				walk(one)
 			}
-		default:
-			walk(errors.Unwrap(e))
+			return
+		}
+		if p, ok := e.(*Problem); ok { //nolint:errorlint // the chain is walked here, one link at a time
+			list = append(list, p)
+			return
+		}
+		if next := errors.Unwrap(e); next != nil {
+			walk(next)
 		}
 	}
-	walk(err)
+	if err != nil {
+		walk(err)
+	}
 	return list
 }
 

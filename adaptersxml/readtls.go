@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 func (r *params) tls(x *Proxy) {
@@ -102,9 +103,15 @@ func (r *params) removed(prefix string) []*regexp.Regexp {
 
 // exclusive refuses two families of parameters that rule each other out.
 func (r *params) exclusive(a, b string) {
-	first, _ := r.family(a)
-	second, _ := r.family(b)
-	if len(first) > 0 && len(second) > 0 {
-		r.errorf(second[0].Pos, "%s does not go together with %s", quote(second[0].Name), quote(first[0].Name))
+	first := func(prefix string) *Param {
+		for i, p := range r.p.Params {
+			if strings.HasPrefix(p.Name, prefix) && !r.void[p.Name] {
+				return &r.p.Params[i]
+			}
+		}
+		return nil
+	}
+	if x, y := first(a), first(b); x != nil && y != nil {
+		r.errorf(y.Pos, "%s does not go together with %s", quote(y.Name), quote(x.Name))
 	}
 }

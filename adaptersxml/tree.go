@@ -112,7 +112,7 @@ func parse(data []byte, rep *report) (root *node, comment string) {
 	for {
 		at := where.at(d.InputOffset())
 		tok, err := d.Token()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
