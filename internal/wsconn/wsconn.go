@@ -1,0 +1,278 @@
+// Package wsconn is the one place that knows the WebSocket library: text messages in both directions over one connection, as the
+// server and as the client. It adds what a long-lived protocol connection needs: a bound on every write without an allocation, a bound
+// on closing, and a bound on what a peer can make us read. Compression is never negotiated.
+package wsconn
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+// Close codes of RFC 6455 that a caller may need.
+const (
+	CodeNormal      = int(websocket.StatusNormalClosure)
+	CodeGoingAway   = int(websocket.StatusGoingAway)
+	CodeUnsupported = int(websocket.StatusUnsupportedData)
+	CodeNoStatus    = int(websocket.StatusNoStatusRcvd)
+	CodePolicy      = int(websocket.StatusPolicyViolation)
+	CodeTooBig      = int(websocket.StatusMessageTooBig)
+)
+
+// forever is the context of every read and write: the library closes the connection when a context ends, and allocates to watch one.
+var forever = context.Background() //nolint:forbidigo // no context of a caller may reach the library
+
+// ErrTooBig is in the error of a read whose message is over the limit; the peer has been told with code 1009.
+var ErrTooBig = errors.New("wsconn: message over the read limit")
+
+// ErrNotText is in the error of a read that met a binary message; the peer has been told with code 1003.
+var ErrNotText = errors.New("wsconn: message is not text")
+
+// ErrWriteTimeout is in the error of a write that took longer than allowed; the connection is closed.
+var ErrWriteTimeout = errors.New("wsconn: write timed out")
+
+// CloseError is in the error of a read after the peer has closed with a close frame.
+type CloseError struct {
+	Code   int // CodeNoStatus if the frame had none
+	Reason string
+}
+
+// Error tells code and reason.
+func (e *CloseError) Error() string {
+	return fmt.Sprintf("wsconn: closed by the peer with code %d %q", e.Code, e.Reason)
+}
+
+// Options bound a connection. The zero value has the defaults named below; negative is no bound.
+type Options struct {
+	_ struct{}
+	// ReadLimit is the largest message read, in bytes. Default 64 KiB.
+	ReadLimit int64
+	// WriteTimeout bounds each write. Default 10 s.
+	WriteTimeout time.Duration
+	// CloseTimeout bounds the closing handshake of Close. Default 1 s; it cannot be switched off.
+	CloseTimeout time.Duration
+}
+
+func (o Options) withDefaults() Options {
+	if o.ReadLimit == 0 {
+		o.ReadLimit = 64 << 10
+	}
+	if o.WriteTimeout == 0 {
+		o.WriteTimeout = 10 * time.Second
+	}
+	if o.CloseTimeout <= 0 {
+		o.CloseTimeout = time.Second
+	}
+	return o
+}
+
+// Conn is a WebSocket connection. One goroutine may read while others write and close. Somebody must always be reading, or pings and
+// the peer's close are not answered.
+type Conn struct {
+	ws   *websocket.Conn
+	raw  net.Conn // under ws (and under TLS on the client side): closing it ends whatever ws is waiting for
+	opts Options
+	buf  []byte // of ReadText
+
+	// turn is held during a write: it is the wire's own order, and the watchdog has one write to watch. Nothing else is under it.
+	turn     sync.Mutex
+	watchdog *time.Timer // nil: writes are not bounded
+	timedOut atomic.Bool
+}
+
+func newConn(ws *websocket.Conn, raw net.Conn, opts Options) *Conn {
+	c := &Conn{ws: ws, raw: raw, opts: opts}
+	ws.SetReadLimit(max(opts.ReadLimit, -1))
+	if opts.WriteTimeout > 0 {
+		c.watchdog = time.AfterFunc(time.Hour, c.bark)
+		c.watchdog.Stop()
+	}
+	return c
+}
+
+// bark runs on a timer's goroutine when a write takes too long. The library's own bound would be a context for each write, which
+// allocates.
+func (c *Conn) bark() {
+	c.timedOut.Store(true)
+	c.raw.Close()
+}
+
+// Accept upgrades a request, echoing the subprotocol if it is not empty; the caller has chosen it among those the client offers. It
+// does not look at the Origin: that is the caller's too. On an error the response has been written. The request's context has no
+// say over the connection afterwards.
+func Accept(w http.ResponseWriter, r *http.Request, subprotocol string, opts Options) (*Conn, error) {
+	opts = opts.withDefaults()
+	accept := &websocket.AcceptOptions{InsecureSkipVerify: true, CompressionMode: websocket.CompressionDisabled}
+	if subprotocol != "" {
+		accept.Subprotocols = []string{subprotocol}
+	}
+	capture := &hijackCapture{ResponseWriter: w}
+	ws, err := websocket.Accept(capture, r, accept)
+	if err != nil {
+		return nil, fmt.Errorf("wsconn: accept from %s: %w", r.RemoteAddr, err)
+	}
+	return newConn(ws, capture.conn, opts), nil
+}
+
+// hijackCapture keeps the connection that the library takes over, to be able to cut it.
+type hijackCapture struct {
+	http.ResponseWriter
+	conn net.Conn
+}
+
+func (h *hijackCapture) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	h.conn = conn
+	return conn, rw, err
+}
+
+// DialOptions are what a client may set. The zero value dials without TLS configuration, header or proxy.
+type DialOptions struct {
+	Options
+	Subprotocol string      // asked for; the dial fails if the server does not echo it
+	Header      http.Header // added to the handshake
+	TLS         *tls.Config // for wss addresses; nil: the defaults
+	// DialContext opens the TCP connection; nil: a net.Dialer.
+	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+// Dial connects to a ws or wss address (http and https mean the same). The context bounds the handshake only.
+func Dial(ctx context.Context, url string, opts DialOptions) (*Conn, error) {
+	bounds := opts.withDefaults()
+	dial := opts.DialContext
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	var raw net.Conn
+	transport := &http.Transport{
+		TLSClientConfig: opts.TLS,
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			c, err := dial(ctx, network, addr)
+			raw = c
+			return c, err
+		},
+	}
+	// Whatever is not the WebSocket itself (a refused handshake's connection) must not linger in the pool.
+	defer transport.CloseIdleConnections()
+	dialOpts := &websocket.DialOptions{
+		HTTPClient: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse // a redirect would leave two connections, and clients of the protocol follow none
+		}},
+		HTTPHeader:      opts.Header,
+		CompressionMode: websocket.CompressionDisabled,
+	}
+	if opts.Subprotocol != "" {
+		dialOpts.Subprotocols = []string{opts.Subprotocol}
+	}
+	ws, resp, err := websocket.Dial(ctx, url, dialOpts) //nolint:bodyclose // by its documentation the body need not be closed
+	if err != nil {
+		if resp != nil {
+			return nil, fmt.Errorf("wsconn: dial %s: status %d: %w", url, resp.StatusCode, err)
+		}
+		return nil, fmt.Errorf("wsconn: dial %s: %w", url, err)
+	}
+	c := newConn(ws, raw, bounds)
+	if got := ws.Subprotocol(); got != opts.Subprotocol {
+		c.CloseNow()
+		return nil, fmt.Errorf("wsconn: dial %s: server answered subprotocol %q, want %q", url, got, opts.Subprotocol)
+	}
+	return c, nil
+}
+
+// Subprotocol returns the negotiated subprotocol; empty for none.
+func (c *Conn) Subprotocol() string { return c.ws.Subprotocol() }
+
+// ReadText blocks for the next message and returns it; the bytes are valid until the next call. It answers pings meanwhile. Any error
+// is the end of the connection: a *CloseError if the peer closed in order, else [ErrTooBig], [ErrNotText] or what the network says.
+func (c *Conn) ReadText() ([]byte, error) {
+	typ, r, err := c.ws.Reader(forever)
+	if err != nil {
+		return nil, c.readError(err)
+	}
+	if typ != websocket.MessageText {
+		c.Close(CodeUnsupported, "only text messages")
+		return nil, ErrNotText
+	}
+	c.buf = c.buf[:0]
+	if cap(c.buf) > keptBuffer {
+		c.buf = nil // one large message must not pin its size for the life of the connection
+	}
+	for {
+		if len(c.buf) == cap(c.buf) {
+			c.buf = append(c.buf, 0)[:len(c.buf)]
+		}
+		n, err := r.Read(c.buf[len(c.buf):cap(c.buf)])
+		c.buf = c.buf[:len(c.buf)+n]
+		if errors.Is(err, io.EOF) {
+			return c.buf, nil
+		}
+		if err != nil {
+			return nil, c.readError(err)
+		}
+	}
+}
+
+// keptBuffer is the capacity up to which the read buffer is kept between messages.
+const keptBuffer = 16 << 10
+
+func (c *Conn) readError(err error) error {
+	if errors.Is(err, websocket.ErrMessageTooBig) {
+		// What the peer is still sending has to be read, or the reset it would cause could overtake the close frame.
+		c.Close(CodeTooBig, "message too big")
+		return ErrTooBig
+	}
+	c.CloseNow() // after an error the library may leave the connection to its finalizer
+	if ce, ok := errors.AsType[websocket.CloseError](err); ok {
+		return &CloseError{Code: int(ce.Code), Reason: ce.Reason}
+	}
+	return fmt.Errorf("wsconn: read: %w", err)
+}
+
+// WriteText sends one message and returns when the network has taken it, or with an error after which the connection is closed. It
+// does not keep the bytes, which must be UTF-8. Concurrent writes take turns.
+func (c *Conn) WriteText(message []byte) error {
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	if c.watchdog != nil {
+		c.watchdog.Reset(c.opts.WriteTimeout)
+	}
+	err := c.ws.Write(forever, websocket.MessageText, message)
+	if c.watchdog != nil {
+		c.watchdog.Stop()
+	}
+	if err == nil {
+		return nil
+	}
+	_ = c.ws.CloseNow()
+	if c.timedOut.Load() {
+		return ErrWriteTimeout
+	}
+	return fmt.Errorf("wsconn: write: %w", err)
+}
+
+// Close sends a close frame, waits for the peer's up to the close timeout, and closes. The reader, if any, comes back with an error.
+// The reason is at most 123 bytes. Further calls wait for the first.
+func (c *Conn) Close(code int, reason string) error {
+	cut := time.AfterFunc(c.opts.CloseTimeout, func() { c.raw.Close() })
+	defer cut.Stop()
+	if err := c.ws.Close(websocket.StatusCode(code), reason); err != nil {
+		return fmt.Errorf("wsconn: close: %w", err)
+	}
+	return nil
+}
+
+// CloseNow closes without a closing handshake: the peer sees a broken connection. It may be called at any time and more than once.
+func (c *Conn) CloseNow() {
+	c.raw.Close()
+	_ = c.ws.CloseNow()
+}
