@@ -206,14 +206,14 @@ var messages = []message{
 			return InitReply{Params: []Param{{ParamVersion, T(v.String())}}}
 		},
 		func(id string, m Method, v Version, x InitReply) []byte {
-			if !x.Void && len(x.Params) > 0 && x.Params[0] != (Param{ParamVersion, T(v.String())}) {
-				// Only a fuzzer makes other ones.
-				return appendParams(appendHead(nil, id, m), Legacy, x.Params)
+			switch {
+			case x.Void:
+				return AppendInitReply(nil, id, channelOf(m), V180)
+			case v != V180 && same(x.Params, []Param{{ParamVersion, T(v.String())}}):
+				return AppendInitReply(nil, id, channelOf(m), v)
 			}
-			if x.Void {
-				v = V180
-			}
-			return AppendInitReply(nil, id, channelOf(m), v)
+			// Only a fuzzer makes other ones.
+			return appendParams(appendHead(nil, id, m), Legacy, x.Params)
 		},
 		func(l Line, _ Version) (InitReply, error) { return ParseInitReply(l.Body) }),
 	msg("close", "request", V183, []Method{CLOSE},
