@@ -25,8 +25,8 @@ type link struct {
 	conn    net.Conn
 	user    *Credentials // nil: none to send
 	out     *writer
-	ctx     context.Context // ends with the connection
-	cancel  context.CancelCauseFunc
+	ctx     context.Context // what callbacks get; ends with the connection, after its subscriptions
+	lost    chan error      // the first reason to end the connection
 	handler handler
 	calls   calls
 	control Control
@@ -52,25 +52,31 @@ type handler interface {
 // serve runs the connection until it is lost, the proxy closes it, or ctx ends; it returns nil only in the last case. Callbacks have
 // returned then, or stopTimeout has passed.
 func (l *link) serve(ctx context.Context) error {
-	l.ctx, l.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() { l.cancel(ErrStopped) })
-	defer stop()
+	linkCtx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
+	l.ctx, l.lost = linkCtx, make(chan error, 1)
 
 	var wg sync.WaitGroup
 	wg.Go(func() { // write
 		if err := l.out.run(l.conn); err != nil {
-			l.cancel(fmt.Errorf("%w: write: %w", ErrDisconnected, err))
+			l.fail(fmt.Errorf("%w: write: %w", ErrDisconnected, err))
 		}
 	})
 	l.hello()      // before anything is read: an answer to the initialisation must not overtake it
 	wg.Go(func() { // read
-		l.cancel(l.read())
+		l.fail(l.read())
 	})
 
-	<-l.ctx.Done()
-	err := context.Cause(l.ctx)
+	var err error
+	select {
+	case err = <-l.lost:
+	case <-ctx.Done():
+		err = ErrStopped
+	}
+	// Subscriptions end first: once its context is over, a Subscription must not take events any more.
 	l.handler.ended(err)
 	l.control.end(err)
+	cancel(err)
 	if errors.Is(err, ErrStopped) {
 		l.flush()
 	}
@@ -82,6 +88,14 @@ func (l *link) serve(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// fail ends the connection, unless something else has done so already.
+func (l *link) fail(err error) {
+	select {
+	case l.lost <- err:
+	default:
+	}
 }
 
 // flush gives what is pending a last chance to leave, bounded by the time to stop.
@@ -115,7 +129,7 @@ func (l *link) hello() {
 func (l *link) read() error {
 	buf := ari.NewLineBuffer(l.maxLine)
 	for {
-		n, err := l.conn.Read(buf.Space())
+		n, readErr := l.conn.Read(buf.Space())
 		buf.Advance(n)
 		for {
 			line, ok, lineErr := buf.Next()
@@ -129,11 +143,11 @@ func (l *link) read() error {
 				return err
 			}
 		}
-		if err != nil {
-			if errors.Is(err, io.EOF) {
-				return fmt.Errorf("%w: closed by the proxy", ErrDisconnected)
-			}
-			return fmt.Errorf("%w: read: %w", ErrDisconnected, err)
+		if errors.Is(readErr, io.EOF) {
+			return fmt.Errorf("%w: closed by the proxy", ErrDisconnected)
+		}
+		if readErr != nil {
+			return fmt.Errorf("%w: read: %w", ErrDisconnected, readErr)
 		}
 	}
 }
@@ -215,18 +229,15 @@ func (l *link) initRequest(line ari.Line, raw []byte) {
 			err = l.initialize(id, params)
 		}
 		if err != nil {
-			l.initFailed(id, &InitError{Err: err})
+			l.initFailed(id, err)
 		}
 	})
 }
 
 func (l *link) initFailed(id string, err error) {
-	f := failureOf(err)
-	l.out.line(func(b []byte) []byte {
-		return ari.AppendError(b, id, l.initMethod(), ari.Latest, ari.Failure{Kind: ari.AllowedIn(f.Kind, l.initMethod(), ari.Latest), Message: f.Message})
-	})
+	l.replyError(id, l.initMethod(), failureOf(err))
 	l.flush()
-	l.cancel(err)
+	l.fail(&InitError{Err: err})
 }
 
 func (l *link) initialize(id string, params []ari.Param) error {

@@ -198,7 +198,7 @@ func (h *dataHandler) subscribe(item string, q *itemQueue, id string, late bool)
 		l.replyError(id, ari.SUB, ari.Failure{Kind: ari.KindSubscription, Message: ari.T("Subscribe request come too late")})
 		return
 	}
-	sub := newSubscription(item, id, l.out, l.ctx)
+	sub := newSubscription(l.ctx, item, id, l.out)
 	if !h.setCurrent(q, sub, false) {
 		return // the connection is over
 	}

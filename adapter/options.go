@@ -23,7 +23,7 @@ const (
 	// DefaultKeepalive is the longest silence that a server leaves on its connection, unless the proxy asks for less.
 	DefaultKeepalive = 10 * time.Second
 	// DefaultMaxPending is how many bytes wait to be written before updates wait.
-	DefaultMaxPending = 4 << 20
+	DefaultMaxPending = 512 << 10
 	// DefaultMaxLine is the longest line accepted from the proxy, in bytes.
 	DefaultMaxLine = 16 << 20
 	// DefaultStopTimeout is how long Run waits, when it stops, for callbacks at work and for data on its way.
@@ -43,7 +43,7 @@ type Backoff struct {
 	Max time.Duration // 0: 15 s
 }
 
-// NoReconnect, as Reconnect field of a server, makes Run return when a connection fails or is lost.
+// NoReconnect is the Reconnect field of a server whose Run is to return when a connection fails or is lost.
 var NoReconnect = &Backoff{Min: -1}
 
 func (b *Backoff) off() bool { return b != nil && b.Min < 0 }

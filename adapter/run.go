@@ -43,7 +43,7 @@ func run(ctx context.Context, s *settings, newHandler func(*link) handler) error
 	for {
 		ready, err := runOnce(ctx, s, newHandler)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // whatever broke while stopping, stopping was asked for
 		}
 		if ready {
 			failures = 0

@@ -44,7 +44,7 @@ const (
 	snapshotOver
 )
 
-func newSubscription(item, id string, out *writer, base context.Context) *Subscription {
+func newSubscription(base context.Context, item, id string, out *writer) *Subscription {
 	return &Subscription{item: item, head: ari.AppendItemHead(nil, ari.Latest, item, id), out: out, base: base}
 }
 
@@ -56,11 +56,16 @@ func (s *Subscription) Item() string { return s.item }
 func (s *Subscription) Context() context.Context {
 	s.out.mu.Lock()
 	defer s.out.mu.Unlock()
-	if s.ctx == nil {
-		s.ctx, s.cancel = context.WithCancelCause(s.base)
-		if s.ended {
-			s.cancel(s.cause)
-		}
+	if s.ctx != nil {
+		return s.ctx
+	}
+	base := s.base
+	if s.ended {
+		base = context.WithoutCancel(base) // its own cause may have come later
+	}
+	s.ctx, s.cancel = context.WithCancelCause(base)
+	if s.ended {
+		s.cancel(s.cause)
 	}
 	return s.ctx
 }

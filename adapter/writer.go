@@ -30,8 +30,8 @@ type writer struct {
 	dropped   int64
 }
 
-// A buffer that a burst has grown beyond this is not kept.
-const maxSpare = 64 << 10
+// A buffer that a burst has grown beyond this is not kept. It is above DefaultMaxPending, or a fast feed would allocate for every write.
+const maxSpare = 1 << 20
 
 func newWriter(maxPending int) *writer {
 	w := &writer{max: maxPending, wake: make(chan struct{}, 1)}

@@ -1,0 +1,43 @@
+# Verbs for people and for CI. `make help` lists them.
+GOLANGCI_VERSION := v2.15.0
+MODULES := $(shell find . -name go.mod -not -path '*/node_modules/*' -exec dirname {} \; | sort)
+GOBIN := $(shell go env GOPATH)/bin
+HTTP ?= 127.0.0.1:8080
+
+.PHONY: help demo test check bench fuzz lint tools clean
+
+help: ## list the verbs
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: node_modules/.package-lock.json ## start the broker with the stock list, chat and portfolio (HTTP=host:port changes the address)
+	go run ./cmd/lsgo demo --http $(HTTP)
+
+test: node_modules/.package-lock.json ## run every test, the official clients and the browser included
+	@bash .ci/browser
+	@for m in $(MODULES); do echo "# $$m"; (cd $$m && go test -race -shuffle=on ./...) || exit 1; done
+
+check: tools ## format, vet, lint, tidy and test every module
+	@bash .ci/checks
+	@$(MAKE) --no-print-directory test
+
+lint: tools ## run the linters alone
+	@for m in $(MODULES); do (cd $$m && $(GOBIN)/golangci-lint run ./...) || exit 1; done
+
+bench: ## run the Go benchmarks
+	go test -run '^$$' -bench . -benchmem ./internal/... ./adapter/... ./broker/...
+
+fuzz: ## run every fuzz target for FUZZTIME (10s) each
+	@bash .ci/fuzz $(or $(FUZZTIME),10s)
+
+tools: $(GOBIN)/golangci-lint-$(GOLANGCI_VERSION)
+
+$(GOBIN)/golangci-lint-$(GOLANGCI_VERSION):
+	go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	@touch $@
+
+node_modules/.package-lock.json: package.json package-lock.json
+	npm ci --no-audit --no-fund
+	@touch $@
+
+clean: ## remove what was installed and built here
+	rm -rf node_modules bin

@@ -1,0 +1,111 @@
+package adapter_test
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"testing"
+
+	"github.com/lightstreamer-go/lightstreamer/adapter"
+)
+
+var (
+	quoteNames  = []string{"seq", "ts", "last", "time", "bid", "ask", "bidqty", "askqty"}
+	quoteValues = []string{"1000000001", "123456789012345", "1234.56701", "12:34:01.0", "1234.56601", "1234.56801", "1000000001", "2000000001"}
+)
+
+// subscribed returns a live subscription on a loopback connection whose other end throws away what it reads.
+func subscribed(tb testing.TB) *adapter.Subscription {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer l.Close()
+	subs := make(chan *adapter.Subscription, 1)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	s := &adapter.DataServer{Addr: l.Addr().String(), Provider: adapter.DataProviderFunc(func(_ context.Context, sub *adapter.Subscription) error {
+		subs <- sub
+		return nil
+	})}
+	go func() { done <- s.Run(ctx) }()
+	conn, err := l.Accept()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			tb.Error(err)
+		}
+		_ = conn.Close()
+	})
+	r := bufio.NewReader(conn)
+	for _, line := range []string{"1|DPI|S|ARI.version|S|1.9.1\r\n", "2|SUB|S|item1\r\n"} {
+		if _, err := r.ReadString('\n'); err != nil { // RAC, then the reply to the initialisation
+			tb.Fatal(err)
+		}
+		if _, err := io.WriteString(conn, line); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	go func() { _, _ = io.Copy(io.Discard, r) }() // ends with the connection
+	return <-subs
+}
+
+func TestUpdatesDoNotAllocate(t *testing.T) {
+	sub := subscribed(t)
+	row := sub.Row(adapter.NewSchema(quoteNames...))
+	bytes := make([][]byte, len(quoteValues))
+	fields := adapter.Fields{}
+	for i, v := range quoteValues {
+		bytes[i] = []byte(v)
+		fields[quoteNames[i]] = v
+	}
+	for name, update := range map[string]func() error{
+		"strings":            func() error { return row.Update(quoteValues...) },
+		"bytes":              func() error { return row.UpdateBytes(bytes...) },
+		"a map built before": func() error { return sub.Update(fields) },
+	} {
+		// The writer's buffers grow while it catches up: give them time to.
+		for range 10000 {
+			if err := update(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		allocs := testing.AllocsPerRun(10000, func() {
+			if err := update(); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if allocs >= 0.5 && !raceEnabled {
+			t.Errorf("%s: %v allocations per update, want 0", name, allocs)
+		}
+	}
+}
+
+func BenchmarkUpdate(b *testing.B) {
+	sub := subscribed(b)
+	row := sub.Row(adapter.NewSchema(quoteNames...))
+	b.Run("row", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if err := row.Update(quoteValues...); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("map", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			fields := make(adapter.Fields, len(quoteNames))
+			for i, name := range quoteNames {
+				fields[name] = quoteValues[i]
+			}
+			if err := sub.Update(fields); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
