@@ -6,9 +6,15 @@
 //
 //	feed := adapter.DataProviderFunc(func(ctx context.Context, sub *adapter.Subscription) error {
 //		go func() {
-//			for n := 0; sub.Context().Err() == nil; n++ {
-//				sub.Update(adapter.Fields{"count": n})
-//				time.Sleep(time.Second)
+//			tick := time.NewTicker(time.Second)
+//			defer tick.Stop()
+//			for n := 0; ; n++ {
+//				select {
+//				case <-tick.C:
+//					sub.Update(adapter.Fields{"count": n})
+//				case <-sub.Context().Done(): // nobody looks any more
+//					return
+//				}
 //			}
 //		}()
 //		return nil

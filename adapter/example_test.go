@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"time"
 
 	"github.com/lightstreamer-go/lightstreamer/adapter"
 )
@@ -19,9 +20,15 @@ func Example() {
 			return &adapter.SubscribeError{Message: "no such item"}
 		}
 		go func() {
-			for n := 0; sub.Context().Err() == nil; n++ {
-				_ = sub.Update(adapter.Fields{"message": "hello", "count": n}) // an update that comes too late does no harm
-				pause()
+			tick := time.NewTicker(time.Second)
+			defer tick.Stop()
+			for n := 0; ; n++ {
+				select {
+				case <-tick.C:
+					_ = sub.Update(adapter.Fields{"message": "hello", "count": n})
+				case <-sub.Context().Done(): // nobody looks any more
+					return
+				}
 			}
 		}()
 		return nil
@@ -149,5 +156,3 @@ func play(server func(dial dialFunc) adapter.Runner, requests ...string) {
 	_ = proxy.Close()
 	<-done
 }
-
-func pause() {}

@@ -80,8 +80,8 @@ func TestStartBeforeTheProxy(t *testing.T) {
 		}
 		start(t, s)
 		p.acceptData()
-		for i, least := range []time.Duration{0, 500, 1000, 2000, 4000, 8000, 10000, 10000} {
-			least *= time.Millisecond
+		for i, millis := range []int{0, 500, 1000, 2000, 4000, 8000, 10000, 10000} {
+			least := time.Duration(millis) * time.Millisecond
 			if pauses[i] < least || pauses[i] > 2*least {
 				t.Errorf("pause %d was %v, want between %v and twice that", i, pauses[i], least)
 			}

@@ -1,0 +1,112 @@
+// Package rooms holds no code: its test keeps the import rules of the repository's rooms.
+package rooms
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/lightstreamer-go/lightstreamer"
+
+// The only requirement of the root module, and the one room that may know it.
+const websocket = "github.com/coder/websocket"
+
+// allowed says what each room may import of this module besides itself, packages below a named room included. Rooms that are not listed
+// may not exist: a new one is a decision, made here.
+var allowed = map[string][]string{
+	"adapter":                  {"internal/ari"},
+	"adapter/adaptertest":      {"adapter", "internal/ari"},
+	"adaptersxml":              {},
+	"broker":                   {"broker/internal", "adaptersxml", "adapter", "internal/tlcp", "internal/wsconn"},
+	"broker/internal/provider": {},
+	"broker/internal/literal":  {"broker/internal/provider"},
+	"broker/internal/proxy":    {"broker/internal/provider", "internal/ari"},
+	"broker/internal/item":     {"broker/internal/provider"},
+	"broker/internal/session":  {"broker/internal/provider", "broker/internal/item", "internal/tlcp"},
+	"client":                   {"internal/tlcp", "internal/wsconn"},
+	"internal/ari":             {},
+	"internal/tlcp":            {},
+	"internal/wsconn":          {},
+	"internal/rooms":           {},
+}
+
+type listed struct {
+	ImportPath   string
+	Imports      []string
+	TestImports  []string
+	XTestImports []string
+	Standard     bool
+}
+
+func list(t *testing.T, args ...string) []listed {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list", "-json=ImportPath,Imports,TestImports,XTestImports,Standard"}, args...)...)
+	cmd.Dir = "../.."
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, &stderr)
+	}
+	var all []listed
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p listed
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+func TestRoomsImportOnlyWhatTheyMay(t *testing.T) {
+	packages := list(t, "./...")
+	if len(packages) < 5 {
+		t.Fatalf("only %d packages found", len(packages))
+	}
+	standard := map[string]bool{}
+	for _, p := range list(t, "std") {
+		standard[p.ImportPath] = true
+	}
+	for _, p := range packages {
+		room := strings.TrimPrefix(p.ImportPath, module+"/")
+		rules, known := allowed[room]
+		if !known {
+			t.Errorf("%s is a room that the rules do not know", room)
+			continue
+		}
+		// Tests follow the same rules: what they need ends up in the go.sum of the users of the package.
+		for _, imported := range slices.Concat(p.Imports, p.TestImports, p.XTestImports) {
+			if !mayImport(room, rules, imported, standard) {
+				t.Errorf("%s imports %s, which it may not", room, imported)
+			}
+		}
+	}
+}
+
+func mayImport(room string, rules []string, imported string, standard map[string]bool) bool {
+	own, ours := strings.CutPrefix(imported, module+"/")
+	if !ours {
+		return standard[imported] || imported == "C" || room == "internal/wsconn" && strings.HasPrefix(imported, websocket)
+	}
+	if own == room {
+		return true
+	}
+	return slices.ContainsFunc(rules, func(r string) bool { return own == r || strings.HasPrefix(own, r+"/") })
+}
+
+// A program that imports the SDK must not inherit a requirement.
+func TestSDKLinksTheStandardLibraryOnly(t *testing.T) {
+	for _, p := range list(t, "-deps", "./adapter", "./adaptersxml") {
+		if !p.Standard && !strings.HasPrefix(p.ImportPath, module+"/") {
+			t.Errorf("the SDK links %s", p.ImportPath)
+		}
+	}
+}
