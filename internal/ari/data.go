@@ -1,6 +1,7 @@
 package ari
 
 import (
+	"bytes"
 	"encoding/base64"
 )
 
@@ -97,6 +98,10 @@ type Update struct {
 func ParseUpdate(body []byte, v Version) (Update, error) {
 	p := parser{method: "UD3", rest: body, enc: UD3.Encoding(v)}
 	u := Update{Item: p.str("item"), SubID: p.id("subscription id"), Snapshot: p.boolean("snapshot flag")}
+	// A field takes four tokens: this is right for all but the deprecated form, and never more than the bytes allow.
+	if n := (bytes.Count(p.rest, []byte{'|'}) + 1) / 4; n > 0 && p.err == nil {
+		u.Fields = make([]Field, 0, n)
+	}
 	for p.more() {
 		if string(p.peek()) == "I" {
 			p.int32("field index")
@@ -111,6 +116,9 @@ func ParseUpdate(body []byte, v Version) (Update, error) {
 	}
 	if err := p.done(); err != nil {
 		return Update{}, err
+	}
+	if len(u.Fields) == 0 {
+		u.Fields = nil
 	}
 	return u, nil
 }

@@ -41,7 +41,7 @@ func TestDoubles(t *testing.T) {
 			}
 		}
 	}
-	for _, form := range []string{"$", "x", "1,5", "0x10", "0x1p4", "1_0", "1e", " 1", "1 ", "--1", "#1", "infinit"} {
+	for _, form := range []string{"$", "x", "1,5", "0x10", "0x1p4", "1_0", "1e", " 1", "1 ", "--1", "#1", "infi"} {
 		r, err := ParseUserReply([]byte("D|" + form + "|B|1"))
 		if err == nil {
 			t.Errorf("%q: %v", form, r)

@@ -148,27 +148,25 @@ func appendLegacy[S ~string | ~[]byte](dst []byte, s S) []byte {
 // runeLen returns the length of the UTF-8 sequence of two bytes or more that starts at s[i], 0 if there is none. The
 // standard decoder wants a string or a byte slice, and turning S into either could allocate.
 func runeLen[S ~string | ~[]byte](s S, i int) int {
-	c := s[i]
-	n, lo, hi := 0, byte(0x80), byte(0xBF)
-	switch {
+	var n int
+	lo, hi := byte(0x80), byte(0xBF) // the second byte's bounds: no overlong forms, no surrogates, nothing past the last one
+	switch c := s[i]; {
 	case c < 0xC2 || c > 0xF4:
 		return 0
 	case c < 0xE0:
 		n = 2
+	case c == 0xE0:
+		n, lo = 3, 0xA0
+	case c == 0xED:
+		n, hi = 3, 0x9F
 	case c < 0xF0:
 		n = 3
-		if c == 0xE0 {
-			lo = 0xA0
-		} else if c == 0xED {
-			hi = 0x9F
-		}
+	case c == 0xF0:
+		n, lo = 4, 0x90
+	case c == 0xF4:
+		n, hi = 4, 0x8F
 	default:
 		n = 4
-		if c == 0xF0 {
-			lo = 0x90
-		} else if c == 0xF4 {
-			hi = 0x8F
-		}
 	}
 	if len(s)-i < n || s[i+1] < lo || s[i+1] > hi {
 		return 0

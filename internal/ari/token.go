@@ -62,7 +62,9 @@ func (p *parser) more() bool {
 	if p.err != nil {
 		return false
 	}
-	p.rest = bytes.TrimLeft(p.rest, "|")
+	for len(p.rest) > 0 && p.rest[0] == '|' {
+		p.rest = p.rest[1:]
+	}
 	return len(p.rest) > 0
 }
 
@@ -77,9 +79,14 @@ func (p *parser) token(field string) []byte {
 
 func (p *parser) cut() []byte {
 	p.taken++
-	var tok []byte
-	tok, p.rest, p.sep = bytes.Cut(p.rest, []byte{'|'})
-	return tok
+	tok := p.rest
+	i := bytes.IndexByte(tok, '|')
+	if p.sep = i >= 0; !p.sep {
+		p.rest = nil
+		return tok
+	}
+	p.rest = tok[i+1:]
+	return tok[:i]
 }
 
 // peek returns the next token without taking it, nil if there is none.
@@ -87,8 +94,10 @@ func (p *parser) peek() []byte {
 	if !p.more() {
 		return nil
 	}
-	tok, _, _ := bytes.Cut(p.rest, []byte{'|'})
-	return tok
+	if i := bytes.IndexByte(p.rest, '|'); i >= 0 {
+		return p.rest[:i]
+	}
+	return p.rest
 }
 
 // tag takes a type token, which must be the one given.
