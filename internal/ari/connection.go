@@ -1,5 +1,7 @@
 package ari
 
+import "strconv"
+
 // Identifiers with a fixed meaning.
 const (
 	CloseID       = "0" // of CLOSE, and of nothing else
@@ -26,6 +28,17 @@ const (
 type Param struct {
 	Name  string
 	Value Text
+}
+
+// String returns the pair for logs, with the value masked if it is a password.
+func (p Param) String() string {
+	switch {
+	case p.Name == ParamPassword:
+		return p.Name + "=***"
+	case p.Value.Null:
+		return p.Name + "=null"
+	}
+	return p.Name + "=" + strconv.Quote(p.Value.S)
 }
 
 // Lookup returns the value of the first parameter with the given name.

@@ -1,6 +1,9 @@
 package ari
 
-import "testing"
+import (
+	"testing"
+	"unicode/utf8"
+)
 
 func TestStrings(t *testing.T) {
 	tests := []struct {
@@ -71,6 +74,29 @@ func TestInvalidUTF8(t *testing.T) {
 		}
 		if got, err := ParseText([]byte(tt.in), Smart); err != nil || got != T(tt.want) {
 			t.Errorf("parse %q: %v %v, want %q", tt.in, got, err, tt.want)
+		}
+	}
+}
+
+// Every pair of first bytes, with the bytes at the edges of what may follow, against the standard decoder.
+func TestRuneLen(t *testing.T) {
+	edges := []byte{0x00, 0x7F, 0x80, 0xBF, 0xC0, 0xFF}
+	for first := 0x80; first < 0x100; first++ {
+		for second := range 0x100 {
+			for _, third := range edges {
+				for _, fourth := range edges {
+					seq := []byte{byte(first), byte(second), third, fourth}
+					for n := 1; n <= 4; n++ {
+						r, size := utf8.DecodeRune(seq[:n])
+						if r == utf8.RuneError && size == 1 {
+							size = 0
+						}
+						if got := runeLen(seq[:n], 0); got != size {
+							t.Fatalf("% x: %d, want %d", seq[:n], got, size)
+						}
+					}
+				}
+			}
 		}
 	}
 }

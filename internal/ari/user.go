@@ -1,11 +1,22 @@
 package ari
 
+import "strconv"
+
 // NotifyUser is the request NUS or, with a principal, NUA: may this user come in?
 type NotifyUser struct {
 	User, Password Text
 	HasPrincipal   bool // NUA: the client's port acquires the principal of TLS certificates
 	Principal      Text // null when the client showed no certificate
 	Headers        []Param
+}
+
+// String describes the request without its password and headers, which may hold secrets.
+func (n NotifyUser) String() string {
+	user := "null"
+	if !n.User.Null {
+		user = strconv.Quote(n.User.S)
+	}
+	return "user " + user + ", password ***, " + strconv.Itoa(len(n.Headers)) + " headers"
 }
 
 // Append appends the request, NUA if HasPrincipal, else NUS.
