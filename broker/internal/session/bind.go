@@ -1,0 +1,101 @@
+package session
+
+import (
+	"context"
+	"time"
+
+	"github.com/lightstreamer-go/lightstreamer/internal/tlcp"
+)
+
+// Bind binds a session to a new connection: the one named by the request, or else def (the one last bound to the WebSocket; nil
+// over HTTP). A connection it is bound to is abandoned. The error is the CONERR to answer; else the binding's Run must be called.
+// If the session was ended while unbound the binding has no session, and its Run tells the client so. Bind does not block.
+//
+// That a streaming bind must not take over a WebSocket to which another session is bound is for the transport to see.
+func (m *Manager) Bind(_ context.Context, c Client, req tlcp.BindSession, def *Session) (*Binding, *tlcp.SessionError) {
+	if !c.Version.Supported() {
+		return nil, tlcp.NewSessionError(tlcp.CodeClientVersion)
+	}
+	id := req.Session
+	if id == "" && def != nil {
+		id = def.id
+	}
+	if !m.enter() {
+		return nil, tlcp.NewSessionError(tlcp.CodeSessionUnknown)
+	}
+	defer m.wg.Done()
+	s := m.find(id, def)
+	if s == nil {
+		return m.bindEnded(id)
+	}
+	b, refusal := s.rebound(c, req)
+	if refusal != nil {
+		m.log.Info("session: bind refused", "session", s.label(), "code", refusal.Code, "recovery_from", req.RecoveryFrom, "cause", req.Cause)
+	}
+	return b, refusal
+}
+
+func (s *Session) rebound(c Client, req tlcp.BindSession) (*Binding, *tlcp.SessionError) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.ended:
+		return &Binding{final: tlcp.AppendEND(nil, s.cause.code, s.cause.text)}, nil
+	case !req.Recovery:
+		s.history.confirm(s.looped)
+	case !s.history.covers(req.RecoveryFrom):
+		return nil, tlcp.NewSessionError(tlcp.CodeRecoveryUnavailable)
+	default:
+		s.cursor = req.RecoveryFrom
+	}
+	if s.bound != nil {
+		s.bound.abandon()
+	}
+	b := s.bind(c, req.ConnParams)
+	if req.Recovery {
+		b.prog = req.RecoveryFrom
+	}
+	return b, nil
+}
+
+// bindEnded answers the bind of a session that is not there.
+func (m *Manager) bindEnded(id string) (*Binding, *tlcp.SessionError) {
+	if c, ok := m.farewell(id); ok {
+		return &Binding{final: tlcp.AppendEND(nil, c.code, c.text)}, nil
+	}
+	return nil, tlcp.NewSessionError(tlcp.CodeSessionUnknown)
+}
+
+// bind makes a binding for a session that has none. The session's lock is held, and wg is held up by the caller.
+func (s *Session) bind(c Client, req tlcp.ConnParams) *Binding {
+	if c.ServerName == "" {
+		c.ServerName = s.m.cfg.ServerName
+	}
+	s.m.wg.Add(1)
+	s.stopExpiry()
+	s.heard, s.lost = time.Now(), false
+	s.bound = &Binding{
+		s: s, client: c, req: s.m.cfg.grant(req), prog: -1, over: make(chan struct{}), signal: make(chan struct{}, 1),
+	}
+	return s.bound
+}
+
+// grant brings what a client asks of a connection within the limits.
+func (c *Config) grant(req tlcp.ConnParams) tlcp.ConnParams {
+	if req.ContentLength <= 0 {
+		req.ContentLength = c.ContentLength
+	}
+	req.ContentLength = max(req.ContentLength, c.MinContentLength)
+	if req.Polling {
+		req.PollingInterval = min(req.PollingInterval, c.MaxPolling)
+		req.Idle = min(req.Idle, c.MaxIdle)
+		req.Inactivity, req.Keepalive = 0, 0
+		return req
+	}
+	req.PollingInterval, req.Idle = 0, 0
+	if req.Keepalive <= 0 {
+		req.Keepalive = c.Keepalive
+	}
+	req.Keepalive = min(max(req.Keepalive, c.MinKeepalive), c.MaxKeepalive)
+	return req
+}

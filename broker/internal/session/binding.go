@@ -1,0 +1,429 @@
+package session
+
+import (
+	"context"
+	"time"
+
+	"github.com/lightstreamer-go/lightstreamer/internal/tlcp"
+)
+
+// Writer is one stream connection: an HTTP response or a WebSocket.
+//
+// WriteLines gets whole lines, each ended by CR-LF, at most about 16 KiB unless a single line is longer, and must have passed them on
+// (flushed) when it returns; it must not keep the slice. It may block up to the transport's write time-out. An error means that the
+// connection is lost. It is called from the goroutine that called Run.
+type Writer interface {
+	WriteLines(lines []byte) error
+}
+
+// Reason tells why a connection is over.
+type Reason uint8
+
+// The reasons.
+const (
+	Looped    Reason = iota + 1 // LOOP was written: the session waits for a bind
+	Ended                       // END was written: the session is over
+	Abandoned                   // another connection has taken the session over: nothing more may be written here
+	Lost                        // the connection failed, or its context ended: the session waits for a recovery
+)
+
+// String names the reason in logs.
+func (r Reason) String() string {
+	switch r {
+	case Looped:
+		return "looped"
+	case Ended:
+		return "ended"
+	case Abandoned:
+		return "abandoned"
+	case Lost:
+		return "lost"
+	}
+	return "none"
+}
+
+// End is what Run returns. An HTTP response ends in any case. Of a WebSocket, CloseSocket says that it is to be closed; else it
+// stays open for the next bind. (Abandoned by a bind on the same socket, a transport keeps it open all the same.)
+type End struct {
+	Reason      Reason
+	CloseSocket bool
+}
+
+// Binding is a session bound to a stream connection that the transport is about to serve. Run must be called once.
+type Binding struct {
+	s      *Session
+	client Client
+	req    tlcp.ConnParams // as granted
+	// final, if not nil, is all that Run has to write: an END for a session that is over.
+	final    []byte
+	creation bool  // of a session; it is discarded if this connection fails before the head is written
+	prog     int64 // recovery: what PROG says; -1: no recovery
+	over     chan struct{}
+	signal   chan struct{}
+
+	// Guarded by the session's lock.
+	idle bool // Run waits for the signal
+	loop bool // force_rebind
+	shut bool // close the socket at LOOP or END
+	cons bool // CONS is due
+
+	// Of the goroutine in Run.
+	began, spoke, sync time.Time // bound; last write; next SYNC
+	headDone           bool      // the first write was a success
+	content            int64     // bytes written
+	data               int64     // data bytes among them
+}
+
+// Session is the session that is bound; nil if the binding only tells the end of one.
+func (b *Binding) Session() *Session { return b.s }
+
+// Over is closed when nothing more may be written because another connection has taken the session over. A transport can use it
+// to cut a write that blocks.
+func (b *Binding) Over() <-chan struct{} { return b.over }
+
+// batch is how much is written at once.
+const batch = 16 << 10
+
+// loopLine is room for a LOOP line.
+const loopLine = 16
+
+// Run serves the connection: it writes the head, then the flow, until the binding is over. It runs in the caller's goroutine and
+// writes nothing after it has returned. When ctx ends the connection counts as lost.
+func (b *Binding) Run(ctx context.Context, w Writer) End {
+	if b.final != nil {
+		if w.WriteLines(b.final) != nil {
+			return End{Reason: Lost, CloseSocket: true}
+		}
+		return End{Reason: Ended, CloseSocket: true}
+	}
+	defer b.s.m.wg.Done() // added when the binding was made
+	b.s.m.stats.bindings.Add(1)
+	defer b.s.m.stats.bindings.Add(-1)
+
+	b.began = time.Now()
+	b.spoke = b.began
+	b.sync = b.began.Add(b.s.m.cfg.SyncInterval)
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	buf := make([]byte, 0, 512)
+	for {
+		if ctx.Err() != nil {
+			return b.broken()
+		}
+		out, wait, reason := b.step(buf[:0], time.Now())
+		if len(out) > 0 {
+			err := w.WriteLines(out)
+			b.spoke = time.Now()
+			b.content += int64(len(out))
+			if err != nil {
+				return b.broken()
+			}
+			b.headDone = true
+		}
+		if buf = out; cap(buf) > 2*batch {
+			buf = make([]byte, 0, batch)
+		}
+		if reason != 0 {
+			return b.finish(reason)
+		}
+		if wait == 0 {
+			continue
+		}
+		timer.Reset(wait)
+		select {
+		case <-b.signal:
+		case <-timer.C:
+			b.rouse()
+		case <-ctx.Done():
+			return b.broken()
+		}
+	}
+}
+
+// rouse ends the wait without a signal.
+func (b *Binding) rouse() {
+	b.s.mu.Lock()
+	defer b.s.mu.Unlock()
+	if !b.idle {
+		<-b.signal
+	}
+	b.idle = false
+}
+
+// broken notes that the connection has failed.
+func (b *Binding) broken() End {
+	s := b.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.bound != b {
+		return End{Reason: Abandoned, CloseSocket: true}
+	}
+	s.bound, s.lost = nil, true
+	switch {
+	case s.ended:
+	case b.creation && !b.headDone:
+		s.end(cause{code: tlcp.CodeClosedByServer, text: "Session creation not delivered", expired: true})
+	default:
+		s.expireIn(s.m.cfg.RecoveryTimeout)
+	}
+	return End{Reason: Lost, CloseSocket: true}
+}
+
+// finish notes that the last line of the connection has been written, or that it was abandoned.
+func (b *Binding) finish(r Reason) End {
+	s := b.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r == Looped && s.bound == b {
+		s.bound, s.lost = nil, false
+		if !s.ended {
+			s.expireIn(s.m.cfg.RebindTimeout + b.req.PollingInterval)
+		}
+	}
+	return End{Reason: r, CloseSocket: r != Looped || b.shut}
+}
+
+// abandon takes the session away from the connection. The session's lock is held.
+func (b *Binding) abandon() {
+	b.s.bound = nil
+	close(b.over)
+	if b.idle {
+		b.idle = false
+		b.signal <- struct{}{}
+	}
+}
+
+// step decides what comes next: lines to write, and then either the end of the connection (reason) or how long to wait for the
+// signal at most (0: not at all, there is more).
+func (b *Binding) step(out []byte, now time.Time) (lines []byte, wait time.Duration, reason Reason) {
+	s := b.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.bound != b:
+		return nil, 0, Abandoned
+	case b.content == 0:
+		out = b.head(out)
+	}
+	if s.ended {
+		b.shut = true
+		return tlcp.AppendEND(out, s.cause.code, s.cause.text), 0, Ended
+	}
+	if b.cons {
+		b.cons = false
+		out = tlcp.AppendCONS(out, s.cons())
+	}
+	before := len(out)
+	out, more, full := b.flow(out, now)
+	b.data += int64(len(out) - before)
+	if full || s.cursor == s.history.last && (b.loop || b.silent(now)) || b.req.Polling && b.polled(now, more) {
+		s.looped = s.cursor
+		return tlcp.AppendLOOP(out, b.req.PollingInterval), 0, Looped
+	}
+	if more {
+		return out, 0, 0
+	}
+	out, wait = b.quiet(out, now)
+	if len(out) > 0 {
+		return out, 0, 0 // look again before waiting: writing may take long
+	}
+	b.idle = true
+	return out, wait, 0
+}
+
+// head appends what a connection begins with.
+func (b *Binding) head(out []byte) []byte {
+	s := b.s
+	c := s.m.cfg
+	if !b.req.ReduceHead || b.creation {
+		granted := b.req.Keepalive
+		if b.req.Polling {
+			granted = b.req.Idle
+		}
+		out = tlcp.AppendCONOK(out, s.id, c.RequestLimit, granted, c.ControlLink)
+	}
+	if !b.req.ReduceHead {
+		out = tlcp.AppendSERVNAME(out, b.client.ServerName)
+		if b.client.RemoteIP != "" {
+			out = tlcp.AppendCLIENTIP(out, b.client.RemoteIP)
+		}
+	}
+	if !s.noHead {
+		out = tlcp.AppendCONS(out, s.cons())
+	}
+	if b.prog >= 0 {
+		out = tlcp.AppendPROG(out, b.prog)
+	}
+	return out
+}
+
+// flow appends data notifications. More says that there may be more to write at once, full that the connection may carry no more.
+func (b *Binding) flow(out []byte, now time.Time) (lines []byte, more, full bool) {
+	s := b.s
+	limit, force := batch, true
+	if room := b.room(len(out)); room < int64(limit) {
+		limit, force = int(room), b.data == 0 // something has to get through
+	}
+	if s.cursor < s.history.last { // a recovery: the lines there were
+		if limit <= 0 && !force {
+			return out, false, true
+		}
+		before := len(out)
+		next, n := s.history.appendAfter(out, s.cursor, limit)
+		if len(next)-before > limit && !force {
+			return out, false, true
+		}
+		s.cursor += n
+		return next, true, false
+	}
+	if rate := s.byteRate(); rate > 0 {
+		if s.free.After(now) {
+			return out, false, false
+		}
+		limit = min(limit, int(rate/4))
+	}
+	before := len(out)
+	next, n, blocked := s.take(out, limit, force, now)
+	if n == 0 {
+		return next, false, blocked
+	}
+	s.history.add(next[before:], n, now)
+	s.history.trim(s.m.cfg.HistoryBytes, s.m.cfg.HistoryTime, now)
+	s.cursor = s.history.last
+	s.m.stats.lines.Add(n)
+	if rate := s.byteRate(); rate > 0 {
+		if s.free.Before(now) {
+			s.free = now
+		}
+		s.free = s.free.Add(time.Duration(float64(len(next)-before) / rate * float64(time.Second)))
+	}
+	return next, blocked, false
+}
+
+// room is how many bytes of data the connection may still carry behind what is in the batch: an HTTP stream to its content length,
+// a poll as much as the history is sure to hold.
+func (b *Binding) room(inBatch int) int64 {
+	switch {
+	case b.req.Polling:
+		return min(b.req.ContentLength, int64(b.s.m.cfg.HistoryBytes)/2) - b.content - int64(inBatch) - loopLine
+	case !b.client.WebSocket:
+		return b.req.ContentLength - b.content - int64(inBatch) - loopLine
+	}
+	return batch
+}
+
+// polled says whether a poll is answered: when what was ready has been written, or the idle time is over.
+func (b *Binding) polled(now time.Time, more bool) bool {
+	return !more && (b.data > 0 || now.Sub(b.began) >= b.req.Idle)
+}
+
+// silent says whether a client that promised requests has sent none for too long.
+func (b *Binding) silent(now time.Time) bool {
+	return b.req.Inactivity > 0 && now.Sub(b.s.heard) >= b.req.Inactivity+b.s.m.cfg.RebindTimeout
+}
+
+// quiet appends what is due when there are no data, and returns how long to wait for some.
+func (b *Binding) quiet(out []byte, now time.Time) (lines []byte, wait time.Duration) {
+	s := b.s
+	wait = time.Hour
+	until := func(t time.Time) {
+		wait = min(wait, max(t.Sub(now), time.Nanosecond))
+	}
+	if s.byteRate() > 0 && s.free.After(now) && s.waiting() {
+		until(s.free)
+	} else if due := s.parking.next(); !due.IsZero() {
+		until(due)
+	}
+	if b.req.Polling {
+		until(b.began.Add(b.req.Idle))
+		return out, wait
+	}
+	if !b.req.NoSync {
+		if !b.sync.After(now) {
+			out = tlcp.AppendSYNC(out, now.Sub(b.began))
+			b.sync = b.sync.Add(s.m.cfg.SyncInterval)
+		}
+		until(b.sync)
+	}
+	probe := b.spoke.Add(b.req.Keepalive)
+	if len(out) == 0 && !probe.After(now) {
+		return tlcp.AppendPROBE(out), wait
+	}
+	until(probe)
+	if b.req.Inactivity > 0 {
+		until(s.heard.Add(b.req.Inactivity + s.m.cfg.RebindTimeout))
+	}
+	return out, wait
+}
+
+// take appends the lines that are ready, up to limit bytes, and takes them out of their queues. With force, the first one is
+// appended however long it is. Blocked says that one did not fit.
+func (s *Session) take(out []byte, limit int, force bool, now time.Time) (lines []byte, count int64, blocked bool) {
+	base := len(out)
+	for len(s.lines) > 0 {
+		l := s.lines[0]
+		if len(out)-base+len(l) > limit && !(force && count == 0) {
+			return out, count, true
+		}
+		out = append(out, l...)
+		count++
+		s.lines[0] = nil
+		s.lines = s.lines[1:]
+	}
+	s.lines = nil
+	for p := s.parking.take(now); p != nil; p = s.parking.take(now) {
+		if p.key != nil {
+			p.key.back()
+		}
+		if !p.queue.sub.held {
+			s.ready.push(p.queue)
+		}
+	}
+	for s.ready.head != nil {
+		q := s.ready.head
+		if q.head == nil {
+			s.ready.pop()
+			continue
+		}
+		if q.holdBack(now) {
+			continue
+		}
+		next, ok := q.send(out, now)
+		if !ok {
+			s.ready.pop()
+			s.parking.add(&q.park, q.turn)
+			continue
+		}
+		written := len(next) > len(out)
+		if written && len(next)-base > limit && !(force && count == 0) {
+			return out, count, true
+		}
+		q.commit(now, written)
+		s.ready.pop()
+		if q.head != nil {
+			s.ready.push(q)
+		}
+		if written {
+			count++
+		}
+		out = next
+	}
+	return out, count, false
+}
+
+// waiting says whether lines or events wait to be written.
+func (s *Session) waiting() bool {
+	return len(s.lines) > 0 || s.ready.head != nil || len(s.parking) > 0
+}
+
+// cons is the bandwidth granted: the lower one of what the Metadata Adapter allows and what the client asks for.
+func (s *Session) cons() tlcp.Bandwidth {
+	limit := s.granted
+	if limit <= 0 || s.bandwidth > 0 && s.bandwidth < limit {
+		limit = s.bandwidth
+	}
+	return tlcp.Bandwidth{Limit: max(limit, 0)}
+}
+
+// byteRate is the bandwidth in bytes per second; 0: unlimited.
+func (s *Session) byteRate() float64 { return s.cons().Limit * 1000 / 8 }

@@ -1,0 +1,121 @@
+package session
+
+import (
+	"context"
+	"time"
+
+	"github.com/lightstreamer-go/lightstreamer/internal/tlcp"
+)
+
+// Submit executes a control request for the session it names, or else for def (nil: none). Answer is called exactly once with the
+// answer line, or with nothing if none is due (LS_ack=false on a WebSocket); from this goroutine or from the session's worker, so
+// it must not block for long. Submit itself does not block: what needs the Metadata Adapter is done later, in the order of the
+// requests.
+func (m *Manager) Submit(c Client, def *Session, req tlcp.Control, answer func(line []byte)) {
+	reply := func(code int, text string) {
+		switch {
+		case code != 0 || text != "":
+			answer(tlcp.AppendREQERR(nil, req.ReqID, code, text))
+		case req.NoAck && c.WebSocket:
+			answer(nil)
+		default:
+			answer(tlcp.AppendREQOK(nil, req.ReqID))
+		}
+	}
+	refuse := func(code int) { reply(code, tlcp.RequestText(code)) }
+	s := m.find(req.Session, def)
+	if s == nil {
+		refuse(tlcp.CodeSessionUnknown)
+		return
+	}
+	s.touch()
+	var job func()
+	switch req.Op {
+	case tlcp.OpAdd:
+		job = func() { reply(s.subscribe(req.Add)) }
+	case tlcp.OpReconf:
+		job = func() { reply(s.reconfigure(req.Reconf)) }
+	case tlcp.OpDelete:
+		job = func() {
+			if code := s.unsubscribe(req.Delete.SubID); code != 0 {
+				refuse(code)
+				return
+			}
+			reply(0, "")
+		}
+	case tlcp.OpConstrain:
+		s.constrain(req.Constrain.MaxBandwidth)
+		reply(0, "")
+		return
+	case tlcp.OpForceRebind:
+		reply(0, "")
+		s.rebind(req.ForceRebind.CloseSocket)
+		return
+	case tlcp.OpDestroy:
+		reply(0, "")
+		s.terminate(cause{code: req.Destroy.Code, text: req.Destroy.Message})
+		return
+	case tlcp.OpMPN:
+		refuse(tlcp.CodeMPNDisabled)
+		return
+	default:
+		reply(tlcp.CodeInternal, "Operation not supported")
+		return
+	}
+	queued := func() {
+		if s.ctx.Err() != nil {
+			refuse(tlcp.CodeSessionUnknown)
+			return
+		}
+		job()
+	}
+	if !s.do(queued) {
+		if s.ctx.Err() != nil {
+			refuse(tlcp.CodeSessionUnknown)
+			return
+		}
+		reply(tlcp.CodeInternal, "Too many requests waiting in the session")
+	}
+}
+
+// Control is Submit for callers that can wait: it appends the answer line, if one is due, and returns when the request is done or ctx
+// has ended (then nothing is appended; the request is done all the same).
+func (m *Manager) Control(ctx context.Context, c Client, def *Session, req tlcp.Control, dst []byte) []byte {
+	done := make(chan []byte, 1)
+	m.Submit(c, def, req, func(line []byte) { done <- line })
+	select {
+	case line := <-done:
+		return append(dst, line...)
+	case <-ctx.Done():
+		return dst
+	}
+}
+
+// constrain sets the bandwidth the client asks for; 0 is unlimited.
+func (s *Session) constrain(kbps float64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.byteRate()
+	s.bandwidth = kbps
+	// What has been sent already is paid for at the new rate.
+	if now, rate := time.Now(), s.byteRate(); rate > 0 && s.free.After(now) {
+		s.free = now.Add(time.Duration(float64(s.free.Sub(now)) * before / rate))
+	} else {
+		s.free = time.Time{}
+	}
+	if b := s.bound; b != nil && !s.noHead {
+		b.cons = true
+	}
+	s.wake()
+}
+
+// rebind ends the connection with LOOP, if there is one.
+func (s *Session) rebind(closeSocket bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b := s.bound; b != nil {
+		b.loop = true
+		b.shut = b.shut || closeSocket
+		s.wake()
+	}
+}

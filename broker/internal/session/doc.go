@@ -1,0 +1,22 @@
+// Package session keeps the sessions of clients: their life cycle, their subscriptions, what waits to be sent to them and what
+// was sent. A transport brings requests and writes lines; this package knows neither HTTP nor WebSocket, and no clock but the
+// standard one.
+//
+// # The way of an event
+//
+// An item hands an event to the queue of each subscription that has it (one per subscription and item). There it waits, and may
+// still be merged with others or dropped, by the rules of the mode, until the connection can take it. The goroutine that runs
+// the connection ([Binding.Run]) then turns what is ready into lines, numbers them, and keeps them in the history of the session,
+// from which a recovery repeats them. So there are two stages: events that can change, and lines that cannot.
+//
+// # Goroutines
+//
+// A bound session costs the goroutine in which its transport called Run; an unbound one costs a timer. Requests that ask the
+// Metadata Adapter (subscriptions) run one after the other in a worker of the session that lives while there are any; messages
+// run in a goroutine each, those of a sequence one at a time. [Manager.Close] joins them all.
+//
+// # Locks
+//
+// Each session has one lock, the manager has one for its tables; they are never held together, nor while an adapter, a transport
+// or a source of items is called. An item's lock is held when it calls a session's queue, so the order is item, then session.
+package session

@@ -1,0 +1,162 @@
+package session
+
+import (
+	"time"
+
+	"github.com/lightstreamer-go/lightstreamer/broker/internal/item"
+	"github.com/lightstreamer-go/lightstreamer/internal/tlcp"
+)
+
+// keyState is what a COMMAND queue knows of one key. It exists while the client has the key or something waits for it.
+type keyState struct {
+	q     *itemQueue
+	name  string
+	known bool  // the client has the key, by what was written
+	gone  *node // a waiting DELETE
+	row   *node // a waiting ADD or UPDATE; behind gone, if both wait
+	turn  time.Time
+	park  parked // of row, if it is an UPDATE held back by the frequency limit: then it is not in the list
+}
+
+func (q *itemQueue) key(name string) *keyState {
+	k := q.keys[name]
+	if k == nil {
+		if q.keys == nil {
+			q.keys = make(map[string]*keyState)
+		}
+		k = &keyState{q: q, name: name}
+		k.park.queue, k.park.key = q, k
+		q.keys[name] = k
+	}
+	return k
+}
+
+// has says whether the client will have the key when all that waits for it so far, row aside, has been sent.
+func (k *keyState) has() bool { return k.known && k.gone == nil && k.q.clears == 0 }
+
+// pushKey takes an event of a filtered COMMAND subscription. Of each key at most a DELETE and after it one row wait:
+//
+//	UPDATE on a waiting row:      the row becomes the newer one
+//	DELETE on a waiting UPDATE:   waits instead of it
+//	DELETE on a waiting ADD:      both vanish, since the client never had the key
+//	ADD on a waiting DELETE:      waits behind it
+func (q *itemQueue) pushKey(ev *item.Event, snapshot bool) {
+	k := q.key(ev.Key)
+	switch {
+	case ev.Op != item.Delete && k.row != nil:
+		q.replace(k.row, ev)
+	case ev.Op == item.Modify && !snapshot && !q.cols.Touched(ev):
+		k.forget()
+	case ev.Op != item.Delete:
+		k.row = q.sub.s.newNode(node{ev: ev, snapshot: snapshot, key: k})
+		q.append(k.row)
+	default:
+		if n := k.row; n != nil {
+			q.stats.Filtered++
+			k.unpark()
+			q.discard(n)
+		}
+		if k.has() {
+			k.gone = q.sub.s.newNode(node{ev: ev, key: k})
+			q.append(k.gone)
+		}
+		k.forget()
+	}
+}
+
+// release drops the reference to a node that is given up.
+func (k *keyState) release(n *node) {
+	if k.gone == n {
+		k.gone = nil
+	}
+	if k.row == n {
+		k.row = nil
+	}
+}
+
+// forget removes the state if it says nothing any more.
+func (k *keyState) forget() {
+	if !k.known && k.gone == nil && k.row == nil && k.q.keys[k.name] == k {
+		delete(k.q.keys, k.name)
+	}
+}
+
+// written notes that the line of a node of the key is being written.
+func (k *keyState) written(n *node, now time.Time) {
+	if n.ev.Op == item.Delete {
+		k.known = false
+		return
+	}
+	if d := k.q.sub.intervals[k.q.pos-1]; k.known && d > 0 {
+		k.turn = slotAfter(k.turn, now, d)
+	}
+	k.known = true
+}
+
+// sendKey appends the line of a node in COMMAND mode. What the command is depends on what the client has by now: it gets an ADD for
+// a key it does not know, an UPDATE for one it knows, and no DELETE for a key it does not know.
+func (q *itemQueue) sendKey(dst []byte, n *node) []byte {
+	if n.key == nil { // unfiltered: keys are only tracked when lines are written
+		n.key = q.key(n.ev.Key)
+	}
+	op := n.ev.Op
+	switch {
+	case op == item.Delete && !n.key.known:
+		return dst
+	case op != item.Delete && n.key.known:
+		op = item.Modify
+	case op != item.Delete:
+		op = item.Add
+	}
+	q.values(n.ev)
+	q.sub.s.values[q.sub.commandAt].S = op.String()
+	return tlcp.AppendUpdate(dst, q.sub.id, q.pos, q.last, q.sub.s.values)
+}
+
+// holdBack takes the first node out of the list until its key's turn comes, if it is an UPDATE that the frequency limit holds
+// back.
+func (q *itemQueue) holdBack(now time.Time) bool {
+	n := q.head
+	k := n.key
+	if k == nil || n != k.row || !k.known || q.sub.intervals[q.pos-1] == 0 || !k.turn.After(now) {
+		return false
+	}
+	q.unlink(n)
+	q.account(n, 1) // it still waits
+	q.sub.s.parking.add(&k.park, k.turn)
+	return true
+}
+
+// back puts the row that was held back into the list again. Its bytes are already counted.
+func (k *keyState) back() {
+	k.q.account(k.row, -1)
+	k.q.append(k.row)
+}
+
+// unpark ends the holding back of the key's row, which goes into the list again.
+func (k *keyState) unpark() {
+	if k.park.at > 0 {
+		k.q.sub.s.parking.remove(&k.park)
+		k.back()
+	}
+}
+
+// unparkKeys drops all rows held back.
+func (q *itemQueue) unparkKeys() {
+	for _, k := range q.keys {
+		if k.park.at > 0 {
+			q.stats.Filtered++
+			k.unpark()
+			q.discard(k.row)
+			k.forget()
+		}
+	}
+}
+
+// forgetKeys notes that the client has no keys any more.
+func (q *itemQueue) forgetKeys() {
+	for _, k := range q.keys {
+		k.known = false
+		k.forget()
+	}
+}

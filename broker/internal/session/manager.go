@@ -1,0 +1,267 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lightstreamer-go/lightstreamer/broker/internal/item"
+	"github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
+	"github.com/lightstreamer-go/lightstreamer/internal/tlcp"
+)
+
+// Manager has all sessions. Its methods may be called from any goroutine.
+type Manager struct {
+	cfg    Config
+	log    *slog.Logger
+	ctx    context.Context // ends at Close
+	cancel context.CancelFunc
+	stats  counters
+
+	// wg counts what Close waits for: requests that make or bind sessions, bindings, workers, messages. It is raised with mu held
+	// and closed unset, or while something else holds it up.
+	wg sync.WaitGroup
+
+	mu       sync.Mutex
+	closed   bool
+	sessions map[string]*Session
+	creating int
+	sets     map[*provider.Set]*adapterSet
+	// farewells are the causes to be told to clients of ended sessions, should they bind; oldest first.
+	farewells []farewell
+}
+
+// adapterSet is an Adapter Set in use, with the items of its Data Adapters.
+type adapterSet struct {
+	*provider.Set
+	sources map[string]*item.Source
+}
+
+// farewell is what a session's client was not told yet.
+type farewell struct {
+	id    string
+	cause cause
+	until time.Time
+}
+
+const (
+	maxFarewells = 1000
+	farewellTime = time.Minute
+)
+
+type counters struct {
+	created, refused, bindings, lines, messages atomic.Int64
+}
+
+// Stats counts what a Manager has and has done.
+type Stats struct {
+	Sessions      int   // there are
+	Bindings      int   // connections bound
+	Subscriptions int   // there are
+	QueueBytes    int   // waiting in queues
+	HistoryBytes  int   // kept for recovery
+	Created       int64 // sessions since the start
+	Refused       int64 // creations refused since the start
+	Lines         int64 // data notifications written since the start
+	Messages      int64 // messages accepted since the start
+}
+
+// NewManager returns a manager without sessions. Close it.
+func NewManager(cfg Config) *Manager {
+	cfg = cfg.withDefaults()
+	m := &Manager{cfg: cfg, log: cfg.Logger, sessions: make(map[string]*Session), sets: make(map[*provider.Set]*adapterSet)}
+	m.ctx, m.cancel = context.WithCancel(context.Background())
+	return m
+}
+
+// enter announces a request that may make or bind a session; false once the manager is closed. The caller then owes wg a Done.
+func (m *Manager) enter() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return false
+	}
+	m.wg.Add(1)
+	return true
+}
+
+// set returns the Adapter Set in use under an id; nil if there is none.
+func (m *Manager) set(id string) *adapterSet {
+	ps := m.cfg.Sets(id)
+	if ps == nil {
+		return nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	as := m.sets[ps]
+	if as == nil {
+		as = &adapterSet{Set: ps, sources: make(map[string]*item.Source, len(ps.Data))}
+		for name, data := range ps.Data {
+			as.sources[name] = item.NewSource(item.Config{Name: name, Data: data, Linger: m.cfg.Linger, Logger: m.log})
+		}
+		m.sets[ps] = as
+	}
+	return as
+}
+
+// find returns a live session by its id, or def if the id is empty; nil if there is none.
+func (m *Manager) find(id string, def *Session) *Session {
+	s := def
+	if id != "" {
+		m.mu.Lock()
+		s = m.sessions[id]
+		m.mu.Unlock()
+	}
+	if s == nil || s.ctx.Err() != nil {
+		return nil
+	}
+	return s
+}
+
+// forget takes an ended session out of the table, and remembers what its client was not told.
+func (m *Manager) forget(s *Session, c cause, unbound bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.sessions[s.id] == s {
+		delete(m.sessions, s.id)
+	}
+	if !unbound || c.expired {
+		return
+	}
+	if len(m.farewells) >= maxFarewells {
+		m.farewells = append(m.farewells[:0], m.farewells[1:]...)
+	}
+	m.farewells = append(m.farewells, farewell{s.id, c, time.Now().Add(farewellTime)})
+}
+
+// farewell returns what the client of an ended session was not told.
+func (m *Manager) farewell(id string) (cause, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, f := range m.farewells {
+		if f.id == id && time.Now().Before(f.until) {
+			return f.cause, true
+		}
+	}
+	return cause{}, false
+}
+
+// Heartbeat notes that the client of a session is alive; an unknown session is no error.
+func (m *Manager) Heartbeat(session string, def *Session) {
+	if s := m.find(session, def); s != nil {
+		s.touch()
+	}
+}
+
+// Close ends every session with the configured code, refuses new ones, unsubscribes all items, and returns when no goroutine is left:
+// those that run bindings included, which end as soon as their transports let them. If ctx ends first Close returns its error, and
+// what is left ends by itself.
+func (m *Manager) Close(ctx context.Context) error {
+	m.mu.Lock()
+	m.closed = true
+	all := make([]*Session, 0, len(m.sessions))
+	for _, s := range m.sessions {
+		all = append(all, s)
+	}
+	m.mu.Unlock()
+	m.cancel()
+	for _, s := range all {
+		s.terminate(cause{code: m.cfg.CloseCode, text: "Server is closing"})
+	}
+	done := make(chan struct{})
+	go func() { // ends with the work it waits for
+		defer close(done)
+		m.wg.Wait()
+		m.mu.Lock()
+		sets := m.sets
+		m.sets = nil
+		m.mu.Unlock()
+		for _, as := range sets {
+			for _, src := range as.sources {
+				src.Close()
+			}
+		}
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("session: closing: connections or adapters are still busy: %w", ctx.Err())
+	}
+}
+
+// Stats counts. It takes the lock of each session in turn.
+func (m *Manager) Stats() Stats {
+	m.mu.Lock()
+	all := make([]*Session, 0, len(m.sessions))
+	for _, s := range m.sessions {
+		all = append(all, s)
+	}
+	m.mu.Unlock()
+	c := &m.stats
+	st := Stats{
+		Sessions: len(all), Bindings: int(c.bindings.Load()), Created: c.created.Load(), Refused: c.refused.Load(),
+		Lines: c.lines.Load(), Messages: c.messages.Load(),
+	}
+	for _, s := range all {
+		s.mu.Lock()
+		st.Subscriptions += len(s.subs)
+		st.QueueBytes += s.queueBytes
+		st.HistoryBytes += s.history.bytes
+		s.mu.Unlock()
+	}
+	return st
+}
+
+// ControlOf returns what the Metadata Adapter of an Adapter Set may ask for: its requests reach only sessions of that set. They do not
+// block.
+func (m *Manager) ControlOf(set string) provider.Control { return control{m, set} }
+
+type control struct {
+	m   *Manager
+	set string
+}
+
+func (c control) find(session string) *Session {
+	s := c.m.find(session, nil)
+	if s == nil || s.set.ID != c.set {
+		return nil
+	}
+	return s
+}
+
+// ForceSessionTermination implements provider.Control.
+func (c control) ForceSessionTermination(session string, why *provider.Cause) error {
+	s := c.find(session)
+	if s == nil {
+		return nil
+	}
+	end := cause{code: tlcp.CodeClosedByServer, text: tlcp.SessionText(tlcp.CodeClosedByServer)}
+	if why != nil {
+		end = cause{code: min(why.Code, 0), text: why.Message.S}
+	}
+	s.terminate(end)
+	return nil
+}
+
+// ForceUnsubscription implements provider.Control.
+func (c control) ForceUnsubscription(session string, winIndex int) (bool, error) {
+	s := c.find(session)
+	if s == nil {
+		return false, fmt.Errorf("session: forced unsubscription: no session of Adapter Set %q has this id", c.set)
+	}
+	s.mu.Lock()
+	sub := s.subs[winIndex]
+	s.mu.Unlock()
+	switch {
+	case sub == nil:
+		return false, fmt.Errorf("session: forced unsubscription: the session has no subscription %d", winIndex)
+	case !sub.grant.Unsubscribable:
+		return false, nil
+	}
+	s.do(func() { s.remove(sub) })
+	return true, nil
+}
