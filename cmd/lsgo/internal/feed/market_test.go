@@ -152,7 +152,7 @@ func TestSlowWatcher(t *testing.T) {
 				t.Fatalf("quote is %v old", age)
 			}
 			n++
-			time.Sleep(time.Minute)
+			<-time.After(time.Minute)
 		}
 		if n < 9 {
 			t.Errorf("%d quotes, want one a minute", n)

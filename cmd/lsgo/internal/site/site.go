@@ -55,7 +55,7 @@ func library(clientWeb string) http.Handler {
 			http.Error(w, "the folder of lightstreamer-client-web cannot be opened", http.StatusNotFound)
 			return
 		}
-		defer root.Close() //nolint:errcheck // opened for reading
+		defer root.Close()
 		http.FileServerFS(root.FS()).ServeHTTP(w, r)
 	})
 }
