@@ -49,14 +49,15 @@ func (m *Manager) create(ctx context.Context, c Client, req tlcp.CreateSession) 
 	if !c.Version.Supported() {
 		return nil, tlcp.NewSessionError(tlcp.CodeClientVersion)
 	}
-	set := m.set(req.AdapterSet)
-	if set == nil {
-		return nil, tlcp.NewSessionError(tlcp.CodeAdapterSetUnknown)
-	}
 	if code := m.admit(); code != 0 {
 		return nil, tlcp.NewSessionError(code)
 	}
 	defer m.wg.Done()
+	set := m.set(req.AdapterSet)
+	if set == nil {
+		m.release()
+		return nil, tlcp.NewSessionError(tlcp.CodeAdapterSetUnknown)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(m.ctx, cancel)()

@@ -73,7 +73,7 @@ type Stats struct {
 func NewManager(cfg Config) *Manager {
 	cfg = cfg.withDefaults()
 	m := &Manager{cfg: cfg, log: cfg.Logger, sessions: make(map[string]*Session), sets: make(map[*provider.Set]*adapterSet)}
-	m.ctx, m.cancel = context.WithCancel(context.Background())
+	m.ctx, m.cancel = context.WithCancel(context.Background()) //nolint:forbidigo // ended by Close: no request outlives it, and no caller owns it
 	return m
 }
 
