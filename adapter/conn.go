@@ -22,6 +22,7 @@ import (
 // the reader, and no lock is held then.
 type link struct {
 	*settings
+	info    ConnInfo
 	conn    net.Conn
 	user    *Credentials // nil: none to send
 	out     *writer
@@ -113,10 +114,11 @@ func (l *link) waitCalls() {
 // hello sends the credentials, which have to be the first line.
 func (l *link) hello() {
 	var params []ari.Param
-	if l.user != nil {
-		params = append(params,
-			ari.Param{Name: "user", Value: ari.T(l.user.User)},
-			ari.Param{Name: "password", Value: ari.T(string(l.user.Password))})
+	if l.user != nil && !l.user.NoUser {
+		params = append(params, ari.Param{Name: "user", Value: ari.T(l.user.User)})
+	}
+	if l.user != nil && !l.user.NoPassword {
+		params = append(params, ari.Param{Name: "password", Value: ari.T(string(l.user.Password))})
 	}
 	params = append(params,
 		ari.Param{Name: "enableClosePacket", Value: ari.T("true")},
@@ -131,6 +133,7 @@ func (l *link) read() error {
 	for {
 		n, readErr := l.conn.Read(buf.Space())
 		buf.Advance(n)
+		l.stats.bytesRead.Add(int64(n))
 		for {
 			line, ok, lineErr := buf.Next()
 			if lineErr != nil {
@@ -157,6 +160,9 @@ func (l *link) readLine(raw []byte) error {
 	if len(raw) == 0 {
 		return nil
 	}
+	if l.tracer != nil {
+		l.tracer.received(raw)
+	}
 	line, err := ari.ParseLine(raw)
 	if err != nil {
 		l.protocolError("line ignored", err, raw)
@@ -173,10 +179,11 @@ func (l *link) readLine(raw []byte) error {
 	case line.Method == ari.DPI || line.Method == ari.MPI:
 		l.initRequest(line, raw)
 	case line.Method == ari.Unknown:
-		l.log.Warn("request of an unknown method ignored", "method", string(line.Name))
+		l.protocolError("line ignored", fmt.Errorf("unknown method %q", line.Name[:min(len(line.Name), 20)]), raw)
 	case !l.ready.Load():
 		l.refuse(line, errors.New("request before the initialisation"))
 	default:
+		l.stats.requests.Add(1)
 		l.handler.request(l, line)
 	}
 	return nil
@@ -185,21 +192,38 @@ func (l *link) readLine(raw []byte) error {
 // protocolError tells of a line that could not be understood. Only its beginning is shown: it can be long, or hold secrets.
 func (l *link) protocolError(what string, err error, raw []byte) {
 	l.log.Warn("protocol error: "+what, "err", err, "bytes", len(raw))
+	l.countProtocolError(err)
+}
+
+func (l *link) countProtocolError(err error) {
+	l.stats.protocolErrors.Add(1)
+	if l.events.ProtocolError != nil {
+		l.events.ProtocolError(err)
+	}
 }
 
 // refuse answers a request that the proxy should not have sent, or that is malformed: silence would only let it time out.
 func (l *link) refuse(line ari.Line, err error) {
 	l.log.Warn("protocol error: request refused", "method", line.Method.String(), "err", err)
+	l.countProtocolError(err)
 	l.replyError(string(line.ID), line.Method, ari.Failure{Kind: ari.KindGeneric, Message: ari.T(err.Error())})
 }
 
 func (l *link) replyError(id string, m ari.Method, f ari.Failure) {
+	l.stats.refused.Add(1)
 	v := l.version
 	if !l.ready.Load() {
 		v = ari.Latest
 	}
 	f.Kind = ari.AllowedIn(f.Kind, m, v)
 	l.out.line(func(b []byte) []byte { return ari.AppendError(b, id, m, v, f) })
+}
+
+// answered tells of a request that has been replied to.
+func (l *link) answered(m ari.Method, arrived time.Time, err error) {
+	if l.events.Request != nil {
+		l.events.Request(RequestInfo{Method: m.String(), Duration: time.Since(arrived), Err: err})
+	}
 }
 
 // ---------------------------------------------------------------------------------------------------------- initialisation
@@ -266,6 +290,12 @@ func (l *link) initialize(id string, params []ari.Param) error {
 	l.ready.Store(true)
 	l.out.line(func(b []byte) []byte { return ari.AppendInitReply(b, id, l.kind, version) })
 	l.log.Info("initialised", "protocol", version.String())
+	l.stats.initialised.Store(true)
+	if l.events.Initialised != nil {
+		info := l.info
+		info.Protocol = version.String()
+		l.events.Initialised(info)
+	}
 	return nil
 }
 
@@ -286,45 +316,72 @@ func (l *link) keepaliveHint(params []ari.Param) (time.Duration, bool) {
 
 // calls are the callbacks at work. Each is known by name, so that one that does not return can be told.
 type calls struct {
+	limit int           // at the same time; 0: none
+	count *atomic.Int64 // of all the links of the server
+
 	mu     sync.Mutex
 	names  map[*string]struct{}
+	queue  []call        // over the limit
 	idle   chan struct{} // made by wait, closed when the last call returns
 	closed bool
 }
 
-// start runs f on a goroutine of its own. After wait nothing is started.
+type call struct {
+	name string
+	run  func()
+}
+
+// start runs f on a goroutine of its own, now or when the limit allows. After wait nothing is started.
 func (c *calls) start(name string, f func()) {
-	key := &name
 	c.mu.Lock()
-	if c.closed {
-		c.mu.Unlock()
-		return
+	defer c.mu.Unlock()
+	switch {
+	case c.closed:
+	case c.limit > 0 && len(c.names) >= c.limit:
+		c.queue = append(c.queue, call{name, f})
+	default:
+		go c.work(call{name, f}, c.enter(name))
 	}
+}
+
+func (c *calls) enter(name string) *string {
 	if c.names == nil {
 		c.names = make(map[*string]struct{})
 	}
-	c.names[key] = struct{}{}
-	c.mu.Unlock()
-	go func() {
-		defer c.done(key)
-		f()
-	}()
+	c.names[&name] = struct{}{}
+	c.count.Add(1)
+	return &name
 }
 
-func (c *calls) done(key *string) {
+// work runs a call, and those that waited for it.
+func (c *calls) work(f call, key *string) {
+	for key != nil {
+		f.run()
+		f, key = c.next(key)
+	}
+}
+
+func (c *calls) next(done *string) (call, *string) {
 	c.mu.Lock()
-	delete(c.names, key)
+	defer c.mu.Unlock()
+	delete(c.names, done)
+	c.count.Add(-1)
+	if len(c.queue) > 0 {
+		f := c.queue[0]
+		c.queue = c.queue[1:]
+		return f, c.enter(f.name)
+	}
 	if c.idle != nil && len(c.names) == 0 {
 		close(c.idle)
 		c.idle = nil
 	}
-	c.mu.Unlock()
+	return call{}, nil
 }
 
 // wait returns when no call is at work, or after the time-out with the names of those that are.
 func (c *calls) wait(timeout time.Duration) []string {
 	c.mu.Lock()
-	c.closed = true
+	c.closed, c.queue = true, nil
 	if len(c.names) == 0 {
 		c.mu.Unlock()
 		return nil

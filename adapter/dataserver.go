@@ -14,7 +14,7 @@ import (
 )
 
 // A DataServer connects one Data Adapter to its Proxy Adapter in the server. Provider and one of Addr and Listener are needed, the zero
-// value of the other fields is a good choice. The fields are read when Run starts; later changes have no effect on it.
+// value of the other fields is a good choice. The fields are read when Run starts; later changes have no effect on it. A DataServer must not be copied.
 type DataServer struct {
 	_ struct{}
 
@@ -43,19 +43,30 @@ type DataServer struct {
 	Reconnect *Backoff
 	// MaxPending is how many bytes may wait to be written before the sending methods of Subscription wait. 0: DefaultMaxPending.
 	MaxPending int
+	// WhenFull says what the sending methods do then. Default: Wait.
+	WhenFull FullPolicy
+	// MaxCallbacks limits the callbacks at work at the same time. 0: no limit; 1: one after the other. Requests over the limit wait in
+	// the order of their arrival.
+	MaxCallbacks int
 	// MaxLine is the longest line accepted from the proxy, in bytes. 0: DefaultMaxLine.
 	MaxLine int
 	// StopTimeout is how long Run waits, when it stops, for callbacks at work and data on its way. 0: DefaultStopTimeout.
 	StopTimeout time.Duration
 	// Logger gets what happens. nil: nothing is logged. Passwords never are.
 	Logger *slog.Logger
+	// LogLines chooses lines of the wire to log at level Debug. Default: none.
+	LogLines LogCategories
+	// Events are called as things happen. nil: none.
+	Events *Events
+
+	stats stats
 }
 
 func (s *DataServer) settings() (*settings, error) {
 	c := &settings{
 		kind: ari.Data, name: s.Name, addr: s.Addr, listener: s.Listener, tls: s.TLS, dial: s.Dial, credentials: s.Credentials,
-		params: s.Params, configFile: s.ConfigFile, keepalive: s.Keepalive, reconnect: s.Reconnect, maxPending: s.MaxPending,
-		maxLine: s.MaxLine, stopTimeout: s.StopTimeout, log: s.Logger,
+		params: s.Params, configFile: s.ConfigFile, keepalive: s.Keepalive, reconnect: s.Reconnect, maxPending: s.MaxPending, whenFull: s.WhenFull,
+		maxCalls: s.MaxCallbacks, maxLine: s.MaxLine, stopTimeout: s.StopTimeout, log: s.Logger, categories: s.LogLines, events: s.Events, stats: &s.stats,
 	}
 	c.fillDefaults()
 	err := c.validate()
@@ -70,6 +81,9 @@ func (s *DataServer) Validate() error {
 	_, err := s.settings()
 	return err
 }
+
+// Stats returns the counters. It can be called at any time, from any goroutine.
+func (s *DataServer) Stats() Stats { return s.stats.snapshot() }
 
 // Run connects to the proxy, serves its requests, and connects again after a loss, until ctx ends; then it ends every [Subscription], writes what is pending and
 // returns nil. It returns an error when there is no point in going on: the fields are wrong, the provider refused the initialisation
@@ -106,8 +120,9 @@ type itemQueue struct {
 }
 
 type itemRequest struct {
-	id     string
-	method ari.Method
+	id      string
+	method  ari.Method
+	arrived time.Time
 }
 
 func newDataHandler(l *link, p DataProvider) *dataHandler {
@@ -134,7 +149,7 @@ func (h *dataHandler) request(l *link, line ari.Line) {
 		l.refuse(line, err)
 		return
 	}
-	h.push(item, itemRequest{string(line.ID), line.Method})
+	h.push(item, itemRequest{string(line.ID), line.Method, time.Now()})
 }
 
 // push queues a request, and starts a worker for the item if none is at work. An item that is being unsubscribed is not wanted any
@@ -182,37 +197,42 @@ func (h *dataHandler) work(item string, q *itemQueue) {
 		q.queue = q.queue[1:]
 		late := len(q.queue) > 0
 		h.mu.Unlock()
+		var err error
 		if r.method == ari.SUB {
-			h.subscribe(item, q, r.id, late)
+			err = h.subscribe(item, q, r.id, late)
 		} else {
-			h.unsubscribe(q, r.id)
+			err = h.unsubscribe(q, r.id)
 		}
+		h.link.answered(r.method, r.arrived, err)
 	}
 }
 
-// subscribe serves one SUB. When something is queued behind it, that is its own USB: the provider is spared.
-func (h *dataHandler) subscribe(item string, q *itemQueue, id string, late bool) {
+// errLate answers a SUB with something queued behind it, which is its own USB: the provider is spared.
+var errLate = &SubscribeError{Message: "Subscribe request come too late"}
+
+// subscribe serves one SUB.
+func (h *dataHandler) subscribe(item string, q *itemQueue, id string, late bool) error {
 	l := h.link
 	if late {
 		h.setCurrent(q, nil, false)
-		l.replyError(id, ari.SUB, ari.Failure{Kind: ari.KindSubscription, Message: ari.T("Subscribe request come too late")})
-		return
+		l.replyError(id, ari.SUB, failureOf(errLate))
+		return errLate
 	}
 	sub := newSubscription(l.ctx, item, id, l.out)
 	if !h.setCurrent(q, sub, false) {
-		return // the connection is over
+		return ErrDisconnected
 	}
-	err := h.offer(sub)
-	if err != nil {
+	if err := h.offer(sub); err != nil {
 		sub.end(err)
 		h.setCurrent(q, nil, false)
 		l.log.Warn("subscription refused", "item", item, "err", err)
 		l.replyError(id, ari.SUB, failureOf(err))
-		return
+		return err
 	}
 	sub.declareNoSnapshot()
 	h.setCurrent(q, sub, true)
 	l.out.line(func(b []byte) []byte { return ari.AppendVoidReply(b, id, ari.SUB) })
+	return nil
 }
 
 // offer calls the provider.
@@ -243,7 +263,8 @@ func (h *dataHandler) setCurrent(q *itemQueue, sub *Subscription, ok bool) bool 
 		// Two SUB in a row: the later one wins.
 		defer q.current.end(ErrUnsubscribed)
 	}
-	q.current, q.ok = sub, ok
+	h.count(q.ok, ok && over == nil)
+	q.current, q.ok = sub, ok && over == nil
 	h.mu.Unlock()
 	if over != nil && sub != nil {
 		sub.end(over)
@@ -251,11 +272,22 @@ func (h *dataHandler) setCurrent(q *itemQueue, sub *Subscription, ok bool) bool 
 	return over == nil
 }
 
+// count keeps the number of subscribed items.
+func (h *dataHandler) count(before, after bool) {
+	if after && !before {
+		h.link.stats.items.Add(1)
+	}
+	if before && !after {
+		h.link.stats.items.Add(-1)
+	}
+}
+
 // unsubscribe serves one USB. After a subscription that failed, or none, there is nothing to undo.
-func (h *dataHandler) unsubscribe(q *itemQueue, id string) {
+func (h *dataHandler) unsubscribe(q *itemQueue, id string) error {
 	l := h.link
 	h.mu.Lock()
 	sub, ok := q.current, q.ok
+	h.count(ok, false)
 	q.current, q.ok = nil, false
 	h.mu.Unlock()
 	var err error
@@ -268,9 +300,10 @@ func (h *dataHandler) unsubscribe(q *itemQueue, id string) {
 	if err != nil {
 		l.log.Warn("unsubscription failed", "item", sub.item, "err", err)
 		l.replyError(id, ari.USB, failureOf(err))
-		return
+		return err
 	}
 	l.out.line(func(b []byte) []byte { return ari.AppendVoidReply(b, id, ari.USB) })
+	return nil
 }
 
 func (h *dataHandler) ended(cause error) {
@@ -282,6 +315,8 @@ func (h *dataHandler) ended(cause error) {
 		if q.current != nil {
 			subs = append(subs, q.current)
 		}
+		h.count(q.ok, false)
+		q.ok = false
 	}
 	clear(h.items)
 	h.mu.Unlock()

@@ -3,6 +3,7 @@ package adapter
 import (
 	"encoding"
 	"fmt"
+	"math"
 	"strconv"
 
 	"github.com/lightstreamer-go/lightstreamer/internal/ari"
@@ -76,7 +77,7 @@ func appendAny(dst []byte, name string, value any) ([]byte, error) {
 	return dst, fmt.Errorf("field %q: a %T is not text; convert it to a string", name, value)
 }
 
-// Digits and signs need no escaping, but the field's name may; an exponent's "+" does too.
+// Digits and a minus need no escaping, but the field's name may.
 func appendInt(dst []byte, name string, v int64) []byte {
 	return strconv.AppendInt(ari.AppendFieldName(dst, wire, name), v, 10)
 }
@@ -86,8 +87,15 @@ func appendUint(dst []byte, name string, v uint64) []byte {
 }
 
 func appendFloat(dst []byte, name string, v float64, bits int) []byte {
-	var text [32]byte
-	return ari.AppendField(dst, wire, name, strconv.AppendFloat(text[:0], v, 'f', -1, bits))
+	return appendFloatText(ari.AppendFieldName(dst, wire, name), v, bits)
+}
+
+// Without an exponent a number has no character to escape, but for the "+" of an infinity.
+func appendFloatText(dst []byte, v float64, bits int) []byte {
+	if math.IsInf(v, 1) {
+		return append(dst, "Infinity"...)
+	}
+	return strconv.AppendFloat(dst, v, 'f', -1, bits)
 }
 
 // A Schema is a fixed list of fields whose names are encoded once. Make one for each kind of event, when the program starts, and

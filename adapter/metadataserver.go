@@ -20,27 +20,32 @@ type MetadataServer struct {
 	_ struct{}
 
 	// Provider is the Metadata Adapter.
-	Provider    MetadataProvider
-	Addr        string
-	Listener    net.Listener
-	TLS         *tls.Config
-	Dial        func(ctx context.Context, network, addr string) (net.Conn, error)
-	Credentials func(context.Context) (Credentials, error)
-	Name        string
-	Params      map[string]string
-	ConfigFile  string
-	Keepalive   time.Duration
-	Reconnect   *Backoff
-	MaxLine     int
-	StopTimeout time.Duration
-	Logger      *slog.Logger
+	Provider     MetadataProvider
+	Addr         string
+	Listener     net.Listener
+	TLS          *tls.Config
+	Dial         func(ctx context.Context, network, addr string) (net.Conn, error)
+	Credentials  func(context.Context) (Credentials, error)
+	Name         string
+	Params       map[string]string
+	ConfigFile   string
+	Keepalive    time.Duration
+	Reconnect    *Backoff
+	MaxCallbacks int
+	MaxLine      int
+	StopTimeout  time.Duration
+	Logger       *slog.Logger
+	LogLines     LogCategories
+	Events       *Events
+
+	stats stats
 }
 
 func (s *MetadataServer) settings() (*settings, error) {
 	c := &settings{
 		kind: ari.Metadata, name: s.Name, addr: s.Addr, listener: s.Listener, tls: s.TLS, dial: s.Dial, credentials: s.Credentials,
 		params: s.Params, configFile: s.ConfigFile, keepalive: s.Keepalive, reconnect: s.Reconnect,
-		maxLine: s.MaxLine, stopTimeout: s.StopTimeout, log: s.Logger,
+		maxCalls: s.MaxCallbacks, maxLine: s.MaxLine, stopTimeout: s.StopTimeout, log: s.Logger, categories: s.LogLines, events: s.Events, stats: &s.stats,
 	}
 	c.fillDefaults()
 	err := c.validate()
@@ -55,6 +60,9 @@ func (s *MetadataServer) Validate() error {
 	_, err := s.settings()
 	return err
 }
+
+// Stats returns the counters. It can be called at any time, from any goroutine.
+func (s *MetadataServer) Stats() Stats { return s.stats.snapshot() }
 
 // Run connects to the proxy, answers its requests with the provider's callbacks, and connects again after a loss, until ctx ends; then it returns
 // nil. For the errors see [DataServer.Run].
@@ -148,13 +156,14 @@ func serve[R any](h *metadataHandler, line ari.Line, parse func([]byte, ari.Vers
 		h.refuse(line, err)
 		return
 	}
-	id, m := string(line.ID), line.Method
+	id, m, arrived := string(line.ID), line.Method, time.Now()
 	h.calls.start(m.String(), func() {
 		var appendReply reply
 		err := protect(h.log, m.String(), func() (err error) {
 			appendReply, err = answer(r)
 			return err
 		})
+		defer h.answered(m, arrived, err)
 		if err != nil {
 			h.log.Debug("request refused", "method", m.String(), "err", err)
 			h.replyError(id, m, failureOf(err))

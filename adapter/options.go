@@ -34,6 +34,13 @@ const (
 type Credentials struct {
 	User     string
 	Password Password
+	// NoUser and NoPassword leave the one or the other out. A proxy that checks credentials refuses half of them.
+	NoUser, NoPassword bool
+}
+
+// StaticCredentials returns a Credentials function for a user and password that do not change.
+func StaticCredentials(user string, password Password) func(context.Context) (Credentials, error) {
+	return func(context.Context) (Credentials, error) { return Credentials{User: user, Password: password}, nil }
 }
 
 // A Backoff spaces the attempts to connect: the pause starts at Min, doubles up to Max, and is shortened at random by up to a half, so that
@@ -79,9 +86,15 @@ type settings struct {
 	keepalive   time.Duration
 	reconnect   *Backoff
 	maxPending  int
+	whenFull    FullPolicy
+	maxCalls    int
 	maxLine     int
 	stopTimeout time.Duration
 	log         *slog.Logger
+	categories  LogCategories
+	tracer      *tracer
+	events      *Events
+	stats       *stats
 }
 
 func (s *settings) fillDefaults() {
@@ -106,8 +119,12 @@ func (s *settings) fillDefaults() {
 			s.name = s.listener.Addr().String()
 		}
 	}
+	if s.events == nil {
+		s.events = new(Events)
+	}
 	s.params = maps.Clone(s.params)
 	s.log = s.log.With("adapter", s.title())
+	s.tracer = newTracer(s.log, s.categories)
 }
 
 // title names the server in errors and logs.
@@ -135,6 +152,9 @@ func (s *settings) validate() error {
 	}
 	if s.maxPending < 0 {
 		bad("MaxPending is negative; memory has to be bounded")
+	}
+	if s.maxCalls < 0 {
+		bad("MaxCallbacks is negative; 0 is for no limit")
 	}
 	if s.maxLine < 0 {
 		bad("MaxLine is negative; memory has to be bounded")

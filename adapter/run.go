@@ -66,6 +66,19 @@ func run(ctx context.Context, s *settings, newHandler func(*link) handler) error
 
 // runOnce serves one connection. It tells whether the connection came as far as to be initialised.
 func runOnce(ctx context.Context, s *settings, newHandler func(*link) handler) (ready bool, err error) {
+	info := ConnInfo{Server: s.name}
+	defer func() {
+		cause := err
+		if ctx.Err() != nil {
+			cause = nil // stopping, whatever it broke
+		}
+		if cause != nil {
+			s.stats.failures.Add(1)
+		}
+		if s.events.Disconnected != nil {
+			s.events.Disconnected(info, cause)
+		}
+	}()
 	user, err := s.callCredentials(ctx)
 	if err != nil {
 		return false, err
@@ -74,11 +87,19 @@ func runOnce(ctx context.Context, s *settings, newHandler func(*link) handler) (
 	if err != nil {
 		return false, err
 	}
-	l := &link{settings: s, conn: conn, user: user, out: newWriter(s.maxPending)}
+	info.Proxy = conn.RemoteAddr().String()
+	s.log.Info("connected", "proxy", info.Proxy)
+	s.stats.connections.Add(1)
+	s.stats.connected.Store(true)
+	defer s.stats.connected.Store(false)
+	if s.events.Connected != nil {
+		s.events.Connected(info)
+	}
+	l := &link{settings: s, info: info, conn: conn, user: user, out: newWriter(s), calls: calls{limit: s.maxCalls, count: &s.stats.callbacks}}
 	l.control.link = l
 	l.handler = newHandler(l)
-	s.log.Info("connected", "proxy", conn.RemoteAddr().String())
 	err = l.serve(ctx)
+	s.stats.initialised.Store(false)
 	return l.ready.Load(), err
 }
 

@@ -24,16 +24,36 @@ import (
 // EndOfSnapshot or by the first Update.
 type Subscription struct {
 	item string
-	head []byte // item and id as they stand in each line
-	out  *writer
+	to   sink
+	head []byte          // item and id as they stand in each line; nil where to writes no lines
 	base context.Context // of the connection
 
-	// Guarded by out.mu, so that their changes are in line with what is written.
+	// Guarded by to's lock, so that their changes are in line with what is written.
 	phase  snapshotPhase
 	ended  bool
 	cause  error
 	ctx    context.Context // made on demand: most feeds of many items never ask
 	cancel context.CancelCauseFunc
+	held   []byte // fields of live events that wait, merged, for room in the writer
+}
+
+// A sink is where the events of subscriptions go: the writer of a connection, or a feed that several connections share.
+type sink interface {
+	// The lock guards the state of the sink's subscriptions.
+	sync.Locker
+	// event takes one update; body holds its encoded fields and is the caller's again when event returns.
+	event(s *Subscription, kind eventKind, body []byte) error
+	// notice takes one of the other notifications.
+	notice(s *Subscription, n notice) error
+	// ended is called, with the lock held, when s has ended: nobody must wait on its behalf any more.
+	ended(s *Subscription)
+}
+
+// A notice is a notification that is not an update: EOS, CLS, or DFD with its order.
+type notice struct {
+	method ari.Method
+	order  []ari.FieldDiff
+	forced bool // does not wait for room: a reply depends on it
 }
 
 type snapshotPhase uint8
@@ -45,7 +65,7 @@ const (
 )
 
 func newSubscription(base context.Context, item, id string, out *writer) *Subscription {
-	return &Subscription{item: item, head: ari.AppendItemHead(nil, ari.Latest, item, id), out: out, base: base}
+	return &Subscription{item: item, to: out, head: ari.AppendItemHead(nil, ari.Latest, item, id), base: base}
 }
 
 // Item returns the name of the item.
@@ -54,8 +74,8 @@ func (s *Subscription) Item() string { return s.item }
 // Context returns a context that ends with the subscription. Its cause ([context.Cause]) is [ErrUnsubscribed], [ErrDisconnected],
 // [ErrStopped], or what Subscribe returned. It carries the values of none.
 func (s *Subscription) Context() context.Context {
-	s.out.mu.Lock()
-	defer s.out.mu.Unlock()
+	s.to.Lock()
+	defer s.to.Unlock()
 	if s.ctx != nil {
 		return s.ctx
 	}
@@ -96,8 +116,8 @@ func (s *Subscription) Delete(key string) error { return s.sendFields(live, "DEL
 // in Subscribe, the item is taken to have no snapshot. End the snapshot with EndOfSnapshot, or clients of the DISTINCT and COMMAND modes
 // wait for it. After the snapshot's end it returns [ErrSnapshotEnded].
 func (s *Subscription) SnapshotFollows() error {
-	s.out.mu.Lock()
-	defer s.out.mu.Unlock()
+	s.to.Lock()
+	defer s.to.Unlock()
 	if err := s.admit(snapshot); err != nil {
 		return err
 	}
@@ -106,24 +126,11 @@ func (s *Subscription) SnapshotFollows() error {
 }
 
 // EndOfSnapshot tells that the snapshot is complete, or that there is none. When the snapshot has ended already it does nothing. Wire: EOS.
-func (s *Subscription) EndOfSnapshot() error {
-	return s.notify(func() ([]byte, bool) {
-		if s.phase == snapshotOver {
-			return nil, false
-		}
-		s.phase = snapshotOver
-		return ari.AppendEndOfSnapshot(s.out.pending, now(), s.head), true
-	})
-}
+func (s *Subscription) EndOfSnapshot() error { return s.to.notice(s, notice{method: ari.EOS}) }
 
 // ClearSnapshot tells that the state of the item is empty now: in MERGE mode all fields become null, in COMMAND mode all rows are gone, in DISTINCT
 // mode the history is. It ends the snapshot, if that is still open. Wire: CLS.
-func (s *Subscription) ClearSnapshot() error {
-	return s.notify(func() ([]byte, bool) {
-		s.phase = snapshotOver
-		return ari.AppendClearSnapshot(s.out.pending, now(), s.head), true
-	})
-}
+func (s *Subscription) ClearSnapshot() error { return s.to.notice(s, notice{method: ari.CLS}) }
 
 // A DiffAlgorithm is a way in which the server may send the difference between two values of a field, instead of the value.
 type DiffAlgorithm byte
@@ -152,9 +159,7 @@ func (s *Subscription) DeclareFieldDiffOrder(order FieldDiffOrder) error {
 		}
 		list = append(list, f)
 	}
-	return s.notify(func() ([]byte, bool) {
-		return ari.AppendDiffOrder(s.out.pending, now(), s.head, wire, list), true
-	})
+	return s.to.notice(s, notice{method: ari.DFD, order: list})
 }
 
 // Row returns a sender of events with the fields of schema. It costs nothing: make one for each event or keep it, as you like.
@@ -226,7 +231,7 @@ func (s *Subscription) sendFields(kind eventKind, command, key string, fields Fi
 	p := scratch.Get().(*[]byte)
 	body, err := appendFields(appendCommand(*p, command, key), fields)
 	if err == nil {
-		err = s.send(kind, body)
+		err = s.to.event(s, kind, body)
 	} else {
 		err = s.fail("update", err)
 	}
@@ -238,7 +243,7 @@ func (r Row) send(kind eventKind, command, key string, values []string) error {
 	p := scratch.Get().(*[]byte)
 	body, err := appendRow(appendCommand(*p, command, key), r.schema, values)
 	if err == nil {
-		err = r.sub.send(kind, body)
+		err = r.sub.to.event(r.sub, kind, body)
 	} else {
 		err = r.sub.fail("update", err)
 	}
@@ -250,7 +255,7 @@ func (r Row) sendBytes(kind eventKind, values [][]byte) error {
 	p := scratch.Get().(*[]byte)
 	body, err := appendByteRow(*p, r.schema, values)
 	if err == nil {
-		err = r.sub.send(kind, body)
+		err = r.sub.to.event(r.sub, kind, body)
 	} else {
 		err = r.sub.fail("update", err)
 	}
@@ -266,105 +271,59 @@ func appendCommand(dst []byte, command, key string) []byte {
 	return ari.AppendField(dst, wire, "command", command)
 }
 
-// send puts one update into the writer's buffer. The state of the subscription is looked at under the writer's lock, so that nothing
-// can follow the line that ends it.
-func (s *Subscription) send(kind eventKind, body []byte) error {
-	w := s.out
-	w.mu.Lock()
-	if err := s.admit(kind); err != nil {
-		w.mu.Unlock()
-		return err
-	}
-	for w.full() {
-		w.waitRoom()
-		if err := s.admit(kind); err != nil {
-			w.mu.Unlock()
-			return err
-		}
-	}
-	isSnapshot := kind == snapshot || kind == snapshotIfOpen && s.phase != snapshotOver
-	if isSnapshot {
-		s.phase = snapshotOpen
-	} else {
-		s.phase = snapshotOver
-	}
-	b := ari.AppendUpdateHead(w.pending, now(), s.head, isSnapshot)
-	b = append(b, body...)
-	w.finish(append(b, ari.EOL...))
-	w.updates++
-	w.unlockAndWake()
-	return nil
-}
-
-// notify appends the line that encode makes, which runs under the writer's lock and returns the grown buffer, or false for none.
-func (s *Subscription) notify(encode func() ([]byte, bool)) error {
-	w := s.out
-	w.mu.Lock()
-	if err := s.admit(live); err != nil {
-		w.mu.Unlock()
-		return err
-	}
-	for w.full() {
-		w.waitRoom()
-		if err := s.admit(live); err != nil {
-			w.mu.Unlock()
-			return err
-		}
-	}
-	if b, ok := encode(); ok {
-		w.finish(append(b, ari.EOL...))
-	}
-	w.unlockAndWake()
-	return nil
-}
-
-// admit tells whether an event may be sent now. out.mu is held.
+// admit tells whether an event may be sent now. The lock is held.
 func (s *Subscription) admit(kind eventKind) error {
 	switch {
 	case s.ended:
-		s.out.dropped++
 		return s.fail("event dropped", ErrSubscriptionEnded)
 	case kind == snapshot && s.phase == snapshotOver:
-		s.out.dropped++
 		return s.fail("snapshot event dropped", ErrSnapshotEnded)
 	}
 	return nil
 }
 
-// end makes every later event a dropped one. It reports false if the subscription had ended already.
-func (s *Subscription) end(cause error) bool {
-	w := s.out
-	w.mu.Lock()
-	defer w.mu.Unlock()
+// enter moves the snapshot on by an event that has been admitted, and tells whether the event is part of it. The lock is held.
+func (s *Subscription) enter(kind eventKind) (isSnapshot bool) {
+	isSnapshot = kind == snapshot || kind == snapshotIfOpen && s.phase != snapshotOver
+	if isSnapshot {
+		s.phase = snapshotOpen
+	} else {
+		s.phase = snapshotOver
+	}
+	return isSnapshot
+}
+
+// end makes every later event a dropped one.
+func (s *Subscription) end(cause error) {
+	s.to.Lock()
+	defer s.to.Unlock()
 	if s.ended {
-		return false
+		return
 	}
 	s.ended, s.cause = true, cause
 	if s.cancel != nil {
 		s.cancel(cause)
 	}
-	w.room.Broadcast() // those of its producers that wait
-	return true
+	s.to.ended(s)
 }
 
-// declareNoSnapshot writes the end of a snapshot that nothing has announced.
+// declareNoSnapshot declares the end of a snapshot that nothing has announced.
 func (s *Subscription) declareNoSnapshot() {
-	w := s.out
-	w.mu.Lock()
-	if !s.ended && s.phase == undeclared {
-		s.phase = snapshotOver
-		w.finish(append(ari.AppendEndOfSnapshot(w.pending, now(), s.head), ari.EOL...))
+	s.to.Lock()
+	open := s.phase != undeclared
+	s.to.Unlock()
+	if !open {
+		_ = s.to.notice(s, notice{method: ari.EOS, forced: true}) // if s has ended meanwhile, nobody needs it
 	}
-	w.unlockAndWake()
 }
 
 // openSnapshot is what SnapshotAvailable's true means.
 func (s *Subscription) openSnapshot() {
-	s.out.mu.Lock()
+	s.to.Lock()
 	if s.phase == undeclared {
 		s.phase = snapshotOpen
 	}
-	s.out.mu.Unlock()
+	s.to.Unlock()
 }
 
 func (s *Subscription) fail(what string, err error) error {

@@ -13,10 +13,10 @@ import (
 // themselves under load and nothing waits for company when there is none.
 //
 // A producer does, under mu: look at the state its line depends on; append to pending; finish; then unlockAndWake. Producers of
-// updates wait while pending is full; replies and keepalives never do, or a full buffer would stop the reader.
+// updates wait while pending is full (backpressure.go); replies and keepalives never do, or a full buffer would stop the reader.
 type writer struct {
 	mu      sync.Mutex
-	room    sync.Cond // for producers that wait for pending to shrink, and for idle
+	room    sync.Cond // for those who wait for pending to shrink or to be written
 	pending []byte
 	asleep  bool // run waits for wake
 	writing bool // run is in Write
@@ -24,23 +24,33 @@ type writer struct {
 	closed  bool // nothing is accepted any more
 	wake    chan struct{}
 
-	max       int           // bytes in pending from which updates wait
+	max       int           // bytes in pending, and bytes held, from which updates wait
 	keepalive time.Duration // longest silence; 0: none
-	updates   int64
-	dropped   int64
+
+	conflate  bool
+	held      []*Subscription // with events held back, in the order in which that began
+	heldBytes int
+
+	updates int // in pending
+	stats   *stats
+	events  *Events
+	trace   *tracer
 }
 
 // A buffer that a burst has grown beyond this is not kept. It is above DefaultMaxPending, or a fast feed would allocate for every write.
 const maxSpare = 1 << 20
 
-func newWriter(maxPending int) *writer {
-	w := &writer{max: maxPending, wake: make(chan struct{}, 1)}
+func newWriter(s *settings) *writer {
+	w := &writer{max: s.maxPending, conflate: s.whenFull == Conflate, wake: make(chan struct{}, 1), stats: s.stats, events: s.events, trace: s.tracer}
 	w.room.L = &w.mu
 	return w
 }
 
-// full tells whether updates have to wait. mu is held.
-func (w *writer) full() bool { return len(w.pending) >= w.max && !w.closed }
+// Lock and Unlock guard pending and the state of the subscriptions that write to it.
+func (w *writer) Lock() { w.mu.Lock() }
+
+// Unlock releases the lock without waking run: for those who have appended nothing.
+func (w *writer) Unlock() { w.mu.Unlock() }
 
 // waitRoom releases mu until something has changed. mu is held.
 func (w *writer) waitRoom() {
@@ -54,6 +64,7 @@ func (w *writer) finish(b []byte) {
 	if w.closed {
 		return
 	}
+	b = append(b, ari.EOL...)
 	w.pending = b
 }
 
@@ -79,7 +90,7 @@ func (w *writer) kick() {
 // line appends one line made by encode, whatever the bound says.
 func (w *writer) line(encode func(dst []byte) []byte) {
 	w.mu.Lock()
-	w.finish(append(encode(w.pending), ari.EOL...))
+	w.finish(encode(w.pending))
 	w.unlockAndWake()
 }
 
@@ -119,18 +130,20 @@ func (w *writer) run(conn net.Conn) error {
 	defer timer.Stop()
 	last := time.Now()
 	for {
-		buf, ok := w.next(spare, timer, last)
+		buf, updates, ok := w.next(spare, timer, last)
 		if !ok {
 			return nil
 		}
-		_, err := conn.Write(buf)
-		last = time.Now()
-		w.mu.Lock()
-		w.writing = false
-		if w.waiting > 0 {
-			w.room.Broadcast()
+		if w.trace != nil {
+			w.trace.sent(buf)
 		}
-		w.mu.Unlock()
+		n, err := conn.Write(buf)
+		last = time.Now()
+		w.stats.flushed(updates, n)
+		if w.events.Flushed != nil {
+			w.events.Flushed(FlushInfo{Updates: updates, Bytes: n})
+		}
+		w.written()
 		if err != nil {
 			w.close()
 			return err
@@ -141,17 +154,26 @@ func (w *writer) run(conn net.Conn) error {
 	}
 }
 
+func (w *writer) written() {
+	w.mu.Lock()
+	w.writing = false
+	if w.waiting > 0 {
+		w.room.Broadcast()
+	}
+	w.mu.Unlock()
+}
+
 // next waits for something to write and exchanges it with spare. It returns a keepalive when the silence since last has been too long,
 // false when the writer is closed.
-func (w *writer) next(spare []byte, timer *time.Timer, last time.Time) ([]byte, bool) {
+func (w *writer) next(spare []byte, timer *time.Timer, last time.Time) (buf []byte, updates int, ok bool) {
 	w.mu.Lock()
 	for {
 		if w.closed {
 			w.mu.Unlock()
-			return nil, false
+			return nil, 0, false
 		}
 		if len(w.pending) == 0 && w.keepalive > 0 && time.Since(last) >= w.keepalive {
-			w.pending = append(append(w.pending, ari.KeepaliveLine...), ari.EOL...)
+			w.finish(append(w.pending, ari.KeepaliveLine...))
 		}
 		if len(w.pending) > 0 {
 			break
@@ -170,12 +192,13 @@ func (w *writer) next(spare []byte, timer *time.Timer, last time.Time) ([]byte, 
 		w.mu.Lock()
 		w.asleep = false
 	}
-	buf := w.pending
-	w.pending = spare
+	buf, updates = w.pending, w.updates
+	w.pending, w.updates = spare, 0
 	w.writing = true
+	w.release()
 	if w.waiting > 0 {
 		w.room.Broadcast()
 	}
 	w.mu.Unlock()
-	return buf, true
+	return buf, updates, true
 }

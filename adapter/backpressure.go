@@ -1,0 +1,214 @@
+package adapter
+
+import (
+	"bytes"
+
+	"github.com/lightstreamer-go/lightstreamer/internal/ari"
+)
+
+// FullPolicy says what becomes of live updates while the bytes waiting to be written exceed MaxPending.
+type FullPolicy uint8
+
+const (
+	// Wait makes the sending methods wait for room.
+	Wait FullPolicy = iota
+	// Conflate merges the updates of an item that wait: the newest value of each field is sent when there is room. It is right for items in MERGE
+	// mode. Events of the COMMAND verbs and of the snapshot are never merged: they wait. So does everything once the merged events of all items
+	// exceed MaxPending again.
+	Conflate
+)
+
+// full tells whether updates have to wait. mu is held.
+func (w *writer) full() bool { return len(w.pending) >= w.max && !w.closed }
+
+// event appends an update, having waited for room if there is none. The state of the subscription is looked at under the lock that orders
+// the lines, so that nothing can follow the one that ends it.
+func (w *writer) event(s *Subscription, kind eventKind, body []byte) error {
+	canHold := w.conflate && kind == live && mergeable(body)
+	w.mu.Lock()
+	stalled, err := w.admit(s, kind, canHold)
+	if err == nil {
+		if canHold && (s.held != nil || w.full()) {
+			w.hold(s, body)
+		} else {
+			w.update(s, s.enter(kind), body)
+		}
+	}
+	w.unlockAndWake()
+	w.goneOn(stalled)
+	return err
+}
+
+// notice appends another notification, having waited for room if there is none.
+func (w *writer) notice(s *Subscription, n notice) error {
+	w.mu.Lock()
+	stalled, err := false, s.admit(live)
+	if n.forced {
+		w.releaseOne(s)
+	} else {
+		stalled, err = w.admit(s, live, false)
+	}
+	if err == nil {
+		w.appendNotice(s, n)
+	}
+	w.unlockAndWake()
+	w.goneOn(stalled)
+	return err
+}
+
+func (w *writer) appendNotice(s *Subscription, n notice) {
+	switch n.method {
+	case ari.EOS:
+		if s.phase != snapshotOver {
+			s.phase = snapshotOver
+			w.finish(ari.AppendEndOfSnapshot(w.pending, now(), s.head))
+		}
+	case ari.CLS:
+		s.phase = snapshotOver
+		w.finish(ari.AppendClearSnapshot(w.pending, now(), s.head))
+	case ari.DFD:
+		w.finish(ari.AppendDiffOrder(w.pending, now(), s.head, wire, n.order))
+	}
+}
+
+func (w *writer) update(s *Subscription, isSnapshot bool, body []byte) {
+	b := ari.AppendUpdateHead(w.pending, now(), s.head, isSnapshot)
+	w.finish(append(b, body...))
+	w.updates++
+}
+
+// admit waits until an event of s can be appended (or held, if canHold), or s has ended. mu is held before and after, but not throughout.
+// It reports whether it has had to wait.
+func (w *writer) admit(s *Subscription, kind eventKind, canHold bool) (stalled bool, err error) {
+	for {
+		if err := s.admit(kind); err != nil {
+			w.stats.dropped.Add(1)
+			return stalled, err
+		}
+		if !w.mustWait(s, canHold) {
+			return stalled, nil
+		}
+		if stalled {
+			w.waitRoom()
+			continue
+		}
+		stalled = true
+		w.stats.waits.Add(1)
+		if w.events.Waiting != nil {
+			w.mu.Unlock()
+			w.events.Waiting(WaitInfo{Item: s.item, Began: true})
+			w.mu.Lock()
+		}
+	}
+}
+
+func (w *writer) mustWait(s *Subscription, canHold bool) bool {
+	if canHold {
+		return (s.held != nil || w.full()) && w.heldBytes >= w.max
+	}
+	return s.held != nil || w.full() // what s has held back must leave first
+}
+
+func (w *writer) goneOn(stalled bool) {
+	if stalled && w.events.Waiting != nil {
+		w.events.Waiting(WaitInfo{Began: false})
+	}
+}
+
+// ended drops what is held of a subscription that has ended.
+func (w *writer) ended(s *Subscription) {
+	w.heldBytes -= len(s.held)
+	s.held = nil // its place in w.held is passed over
+	w.room.Broadcast()
+}
+
+// ------------------------------------------------------------------------------------------------------------- conflation
+
+// mergeable tells whether an event can be merged with others by field: not those with a key, which are about rows.
+func mergeable(body []byte) bool {
+	return !bytes.Contains(body, []byte("|S|command|S|"))
+}
+
+// hold merges an event into what is held of the item. mu is held.
+func (w *writer) hold(s *Subscription, body []byte) {
+	if s.held == nil {
+		s.held = make([]byte, 0, len(body)) // not nil, even if there are no fields
+		w.held = append(w.held, s)
+	} else {
+		w.stats.conflated.Add(1)
+	}
+	w.heldBytes -= len(s.held)
+	s.held = mergeFields(s.held, body)
+	w.heldBytes += len(s.held)
+	s.phase = snapshotOver
+}
+
+// release appends held events, the eldest first, until pending is full again. mu is held.
+func (w *writer) release() {
+	done := 0
+	for _, s := range w.held {
+		if w.full() {
+			break
+		}
+		done++
+		w.releaseOne(s)
+	}
+	if done > 0 {
+		rest := copy(w.held, w.held[done:])
+		clear(w.held[rest:])
+		w.held = w.held[:rest]
+	}
+}
+
+func (w *writer) releaseOne(s *Subscription) {
+	if s.held == nil {
+		return
+	}
+	w.heldBytes -= len(s.held)
+	w.update(s, false, s.held)
+	s.held = nil
+}
+
+// mergeFields returns the fields of older that newer does not have, followed by those of newer. Both are encoded: "|S|name|S|value" each, in which
+// bars occur only between tokens. The result may use older's memory.
+func mergeFields(older, newer []byte) []byte {
+	kept := older[:0]
+	for rest := older; len(rest) > 0; {
+		field := rest[:fieldLen(rest)]
+		rest = rest[len(field):]
+		if !hasField(newer, fieldName(field)) {
+			kept = append(kept, field...)
+		}
+	}
+	return append(kept, newer...)
+}
+
+// fieldLen returns the length of the first field of encoded fields.
+func fieldLen(fields []byte) int {
+	n := 0
+	for range 4 {
+		end := bytes.IndexByte(fields[n+1:], '|')
+		if end < 0 {
+			return len(fields)
+		}
+		n += 1 + end
+	}
+	return n
+}
+
+// fieldName returns the encoded name of the first field, with the bars around it.
+func fieldName(field []byte) []byte {
+	end := bytes.IndexByte(field[3:], '|')
+	return field[2 : 3+end+1]
+}
+
+func hasField(fields, name []byte) bool {
+	for len(fields) > 0 {
+		n := fieldLen(fields)
+		if bytes.HasPrefix(fields[2:], name) {
+			return true
+		}
+		fields = fields[n:]
+	}
+	return false
+}

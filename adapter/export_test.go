@@ -1,0 +1,4 @@
+package adapter
+
+// MergeFields is mergeFields, for tests.
+var MergeFields = mergeFields
