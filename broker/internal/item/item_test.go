@@ -47,7 +47,7 @@ func (f *feed) enter(item, call string, subscribed bool) {
 func (f *feed) Subscribe(item string, s provider.Sink) {
 	f.enter(item, "sub", false)
 	if f.delay > 0 {
-		time.Sleep(f.delay)
+		pass(f.delay)
 	}
 	f.mu.Lock()
 	f.sinks[item] = s
@@ -61,7 +61,7 @@ func (f *feed) Subscribe(item string, s provider.Sink) {
 func (f *feed) Unsubscribe(item string) {
 	f.enter(item, "unsub", true)
 	if f.delay > 0 {
-		time.Sleep(f.delay)
+		pass(f.delay)
 	}
 	f.mu.Lock()
 	delete(f.sinks, item)
@@ -144,6 +144,9 @@ func up(words string) provider.Update {
 	}
 	return u
 }
+
+// pass lets virtual time pass.
+func pass(d time.Duration) { <-time.After(d) }
 
 func mustAttach(t *testing.T, s *Source, name string, o Options, r Receiver) *Subscription {
 	t.Helper()
@@ -337,14 +340,14 @@ func TestLinger(t *testing.T) {
 		a := mustAttach(t, src, "i", o, &reader{})
 		f.sink("i").Update(up("S a=1"))
 		a.Detach()
-		time.Sleep(DefaultLinger - time.Millisecond)
+		pass(DefaultLinger - time.Millisecond)
 		f.sink("i").Update(up("a=2"))
 		r := &reader{}
 		b := mustAttach(t, src, "i", o, r)
 		expect(t, "second", r.take(), "S 2")
 		expect(t, "feed", f.log(), "sub i")
 		b.Detach()
-		time.Sleep(DefaultLinger)
+		pass(DefaultLinger)
 		synctest.Wait()
 		expect(t, "feed", f.log(), "sub i", "unsub i")
 		if n := src.Stats().Items; n != 0 {
@@ -390,7 +393,7 @@ func TestAlternation(t *testing.T) {
 						t.Error(err)
 						return
 					}
-					time.Sleep(time.Duration(g*i%7) * time.Millisecond)
+					pass(time.Duration(g*i%7) * time.Millisecond)
 					if s := f.sink(name); s != nil {
 						s.Update(up("a=1"))
 					}
@@ -434,7 +437,7 @@ func TestNewLifeWhileUnsubscribing(t *testing.T) {
 		r := &reader{}
 		b := mustAttach(t, src, "i", o, r) // returns at once: the goroutine above will subscribe
 		old.Update(up("a=old2"))
-		time.Sleep(3 * time.Second)
+		pass(3 * time.Second)
 		f.sink("i").Update(up("a=new"))
 		expect(t, "reader", r.take(), "S new")
 		expect(t, "feed", f.log(), "sub i", "unsub i", "sub i")

@@ -212,10 +212,10 @@ func validCommands(steps []string) []string {
 func randomSteps(rng *rand.Rand, mode provider.Mode) []string {
 	steps := make([]string, rng.IntN(25))
 	for i := range steps {
-		switch n := rng.IntN(20); {
-		case n == 0:
+		switch rng.IntN(20) {
+		case 0:
 			steps[i] = "CS"
-		case n == 1 || n == 2:
+		case 1, 2:
 			steps[i] = "EOS"
 		default:
 			var w []string

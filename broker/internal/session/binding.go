@@ -360,9 +360,10 @@ func (b *Binding) quiet(out []byte, now time.Time) (lines []byte, wait time.Dura
 // appended however long it is. Blocked says that one did not fit.
 func (s *Session) take(out []byte, limit int, force bool, now time.Time) (lines []byte, count int64, blocked bool) {
 	base := len(out)
+	fits := func(end int) bool { return end-base <= limit || force && count == 0 }
 	for len(s.lines) > 0 {
 		l := s.lines[0]
-		if len(out)-base+len(l) > limit && !(force && count == 0) {
+		if !fits(len(out) + len(l)) {
 			return out, count, true
 		}
 		out = append(out, l...)
@@ -395,7 +396,7 @@ func (s *Session) take(out []byte, limit int, force bool, now time.Time) (lines 
 			continue
 		}
 		written := len(next) > len(out)
-		if written && len(next)-base > limit && !(force && count == 0) {
+		if written && !fits(len(next)) {
 			return out, count, true
 		}
 		q.commit(now, written)

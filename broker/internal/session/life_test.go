@@ -582,6 +582,7 @@ func TestLongLine(t *testing.T) {
 	inWorld(t, Config{}, func(t *testing.T, w *world) {
 		c := w.create(ws, "")
 		w.ok(c.id(), add(1, "RAW", "i", "a", ""))
+		c.take()
 		c.cut()
 		long := strings.Repeat("x", 40000)
 		w.send("i", "a="+long, "a=y")

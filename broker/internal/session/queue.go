@@ -124,12 +124,13 @@ func (q *itemQueue) replace(n *node, ev *item.Event) {
 // limit makes room: by the number of events that may wait for the item, and by the bytes that may wait in the session.
 func (q *itemQueue) limit() {
 	filtered := q.sub.filtered()
+	// In filtered COMMAND what waits is bounded by the keys: two events for each.
+	byKey := filtered && q.sub.mode == provider.Command
 	for q.oldest != nil && q.oldest != q.tail {
-		over := q.waiting > q.buffer && !(filtered && q.sub.mode == provider.Command)
-		if !over && q.sub.s.liveBytes <= q.sub.s.m.cfg.MaxQueueBytes {
+		if (byKey || q.waiting <= q.buffer) && q.sub.s.liveBytes <= q.sub.s.m.cfg.MaxQueueBytes {
 			return
 		}
-		if filtered && q.sub.mode != provider.Command {
+		if filtered && !byKey {
 			q.stats.Filtered++
 			q.discard(q.oldest)
 		} else {
@@ -279,7 +280,10 @@ func (q *itemQueue) send(dst []byte, now time.Time) ([]byte, bool) {
 
 // limited says whether the frequency limit applies to a node of a queue that is not in COMMAND mode.
 func (q *itemQueue) limited(n *node) bool {
-	return q.sub.intervals[q.pos-1] > 0 && n.kind == updateNode && !(n.snapshot && q.sub.mode == provider.Distinct)
+	if n.snapshot && q.sub.mode == provider.Distinct {
+		return false
+	}
+	return q.sub.intervals[q.pos-1] > 0 && n.kind == updateNode
 }
 
 // values puts the values of the schema's fields after ev into the session's scratch space.
