@@ -1,0 +1,167 @@
+package proxy
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/lightstreamer-go/lightstreamer/internal/ari"
+)
+
+// open begins the life of a connection: the init request leaves at once, or waits for credentials.
+func (c *conn) open() {
+	if !c.link.cfg.Auth {
+		c.sendInit()
+		return
+	}
+	limit := c.link.cfg.Timeout
+	if limit == 0 {
+		limit = handshakeTime
+	}
+	c.setTimer(limit, "no credentials came in time")
+}
+
+// setTimer ends the connection after d, unless it is stopped or set again; 0 sets none.
+func (c *conn) setTimer(d time.Duration, what string) {
+	c.stopTimer()
+	if d <= 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.timer = time.AfterFunc(d, func() { c.fail(fmt.Errorf("%w: %s", ErrInit, what), what) })
+}
+
+func (c *conn) stopTimer() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.timer != nil {
+		c.timer.Stop()
+		c.timer = nil
+	}
+}
+
+// opening handles a line that comes before the init reply.
+func (c *conn) opening(l ari.Line, err error) {
+	c.lines++
+	switch {
+	case err != nil:
+		c.protocolError("malformed line before the init reply")
+	case l.Method == ari.RAC:
+		if c.lines > 1 {
+			c.protocolError("RAC is not the first line")
+			return
+		}
+		c.credentials(l)
+	case c.initID == "":
+		c.fail(fmt.Errorf("%w: no credentials were sent", ErrInit), "")
+	case l.Method == ari.FAL:
+		// Its version, and so its encoding, is not known yet.
+		c.failure(l, ari.Latest)
+	case l.Method == c.initMethod() && string(l.ID) == c.initID:
+		c.initReply(l)
+	default:
+		c.protocolError("line before the init reply")
+	}
+}
+
+func (c *conn) initMethod() ari.Method {
+	if c.link.channel == ari.Data {
+		return ari.DPI
+	}
+	return ari.MPI
+}
+
+// credentials handles RAC.
+func (c *conn) credentials(l ari.Line) {
+	params, err := ari.ParseParams(l.Body)
+	if err != nil {
+		c.protocolError("malformed RAC")
+		return
+	}
+	if v, _ := ari.Lookup(params, ari.ParamEnableClosePacket); v.S == "true" {
+		c.mu.Lock()
+		c.mayClose = true
+		c.mu.Unlock()
+	}
+	user, hasUser := ari.Lookup(params, ari.ParamUser)
+	password, hasPassword := ari.Lookup(params, ari.ParamPassword)
+	sdk, _ := ari.Lookup(params, ari.ParamSDK)
+	c.log.Info("credentials received", "user", bounded(user.S), "sdk", bounded(sdk.S))
+	if !c.link.cfg.Auth {
+		return
+	}
+	if !hasUser || !hasPassword || user.Null || password.Null || !c.accepted(user.S, password.S) {
+		c.fail(fmt.Errorf("%w: user %q or its password refused", ErrInit, bounded(user.S)), "wrong user or password")
+		return
+	}
+	c.sendInit()
+}
+
+// accepted compares in a time that does not depend on how much is right.
+func (c *conn) accepted(user, password string) bool {
+	gotUser, gotPassword := sha256.Sum256([]byte(user)), sha256.Sum256([]byte(password))
+	found := 0
+	for _, known := range c.link.cfg.Credentials {
+		u, p := sha256.Sum256([]byte(known.User)), sha256.Sum256([]byte(known.Password))
+		found |= subtle.ConstantTimeCompare(gotUser[:], u[:]) & subtle.ConstantTimeCompare(gotPassword[:], p[:])
+	}
+	return found == 1
+}
+
+func (c *conn) sendInit() {
+	cfg := &c.link.cfg
+	params := []ari.Param{{Name: ari.ParamVersion, Value: ari.T(ari.Latest.String())}}
+	add := func(name, value string) { params = append(params, ari.Param{Name: name, Value: ari.T(value)}) }
+	if ms := cfg.KeepaliveHint.Milliseconds(); ms > 0 {
+		add(ari.ParamKeepaliveHint, strconv.FormatInt(ms, 10))
+	}
+	add(ari.ParamAdaptersConfID, cfg.Set)
+	if c.link.channel == ari.Data {
+		add(ari.ParamDataProviderName, c.link.dataProvider)
+	}
+	add(ari.ParamServerInstanceID, cfg.ServerInstanceID)
+	if cfg.Robust {
+		add(ari.ParamProxyInstanceID, cfg.ProxyInstanceID)
+	}
+	params = append(params, cfg.RemoteParams...)
+	c.initID = c.link.nextID(c.stamp)
+	c.setTimer(cfg.Timeout, "no init reply in time")
+	c.send(func(dst []byte) []byte { return ari.AppendInit(dst, c.initID, c.link.channel, params) })
+}
+
+// initReply settles the version. From its return on, requests flow.
+func (c *conn) initReply(l ari.Line) {
+	c.stopTimer()
+	f, isError, err := ari.ParseError(l.Method, l.Body, 0)
+	if isError {
+		c.fail(fmt.Errorf("%w: the remote adapter answers: %s", ErrInit, bounded(f.Message.S)), "initialisation failed")
+		return
+	}
+	var reply ari.InitReply
+	if err == nil {
+		reply, err = ari.ParseInitReply(l.Body)
+	}
+	if err != nil {
+		c.fail(fmt.Errorf("%w: %w", ErrInit, err), "protocol error: malformed init reply")
+		return
+	}
+	if c.version, err = ari.Accept(reply); err != nil {
+		c.fail(fmt.Errorf("%w: %w", ErrInit, err), err.Error())
+		return
+	}
+	c.mu.Lock()
+	// Having agreed on an older version, a remote that asked for CLOSE does not expect it any more.
+	c.mayClose = c.version.AtLeast(ari.V183)
+	over := c.err != nil
+	c.mu.Unlock()
+	if over {
+		return
+	}
+	c.inited = true
+	c.log.Info("remote adapter initialised", "version", c.version.String())
+	c.link.side.attach(c)
+	c.link.becameReady()
+}
