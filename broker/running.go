@@ -1,0 +1,239 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
+	"github.com/lightstreamer-go/lightstreamer/broker/internal/session"
+)
+
+// Running is a broker at work. Its methods may be called from any goroutine, any number of times.
+type Running struct {
+	cfg      Config
+	listener net.Listener
+	server   *http.Server
+	front    *frontend
+	adapters *adapters
+	sessions *session.Manager
+	cancel   context.CancelFunc
+	log      *slog.Logger
+
+	stopping chan struct{} // closed by the first call that stops
+	stopOnce sync.Once
+	done     chan struct{}
+
+	mu  sync.Mutex
+	err error // why it stopped by itself
+}
+
+// How long the parts of a stop may take. Together they stay below a second and a half.
+const (
+	sessionsGrace    = 250 * time.Millisecond // for END to be written to clients
+	connectionsGrace = 150 * time.Millisecond // for clients to close, and for HTTP responses to end
+)
+
+// Start starts a broker and returns when it listens, for clients and for remote adapters; it does not wait for these to connect. The
+// error names what is wrong with the configuration (all of it, see adaptersxml.Problems for what is wrong with adapters.xml) or which
+// address cannot be listened on.
+//
+// The broker stops when ctx ends, as by [Running.Close].
+func Start(ctx context.Context, cfg Config) (*Running, error) { return start(ctx, cfg, nil) }
+
+// start also puts sets of adapters in this process into service.
+func start(ctx context.Context, cfg Config, inProcess []*provider.Set) (_ *Running, err error) {
+	cfg = cfg.withDefaults()
+	if err = cfg.check(); err != nil {
+		return nil, err
+	}
+	sets, err := loadSets(&cfg)
+	if err != nil {
+		return nil, err
+	}
+	listener := cfg.Listener
+	if listener == nil {
+		if listener, err = new(net.ListenConfig).Listen(ctx, "tcp", cfg.Addr); err != nil {
+			return nil, fmt.Errorf("broker: clients' address: %w", err)
+		}
+	}
+	// What serves clients must outlive ctx by the time they need to be told.
+	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	r := &Running{
+		cfg: cfg, listener: listener, cancel: cancel, log: cfg.Logger, stopping: make(chan struct{}), done: make(chan struct{}),
+	}
+	r.adapters = newAdapters(life, cfg, r.fail)
+	for _, set := range inProcess {
+		r.adapters.sets[set.ID] = set
+	}
+	r.sessions = session.NewManager(session.Config{
+		Sets: r.adapters.set, ServerName: cfg.ServerName, RequestLimit: cfg.RequestLimit, Keepalive: cfg.Keepalive,
+		MaxSessions: cfg.MaxSessions, Linger: cfg.Linger, Logger: cfg.Logger,
+	})
+	for _, x := range sets {
+		if err := r.adapters.add(x, r.sessions.ControlOf(x.ID)); err != nil {
+			r.adapters.close()
+			_ = r.sessions.Close(life) // it has no session yet
+			_ = listener.Close()
+			cancel()
+			return nil, err
+		}
+	}
+	r.serve(ctx, life)
+	return r, nil
+}
+
+// serve starts the goroutines: one that accepts clients, one that waits for the end.
+func (r *Running) serve(ctx, life context.Context) {
+	r.front = &frontend{cfg: r.cfg, sessions: r.sessions}
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true)
+	r.server = &http.Server{
+		Handler: r.front, TLSConfig: r.cfg.TLSConfig, Protocols: protocols,
+		ReadHeaderTimeout: r.cfg.ReadTimeout, IdleTimeout: r.cfg.IdleTimeout, MaxHeaderBytes: maxHeader,
+		BaseContext: func(net.Listener) context.Context { return life },
+		ErrorLog:    slog.NewLogLogger(r.log.Handler(), slog.LevelDebug),
+	}
+	served := make(chan struct{})
+	var serveErr error
+	go func() { // ends when stop closes the server
+		defer close(served)
+		l := limit(r.listener, r.cfg.MaxConnections)
+		if r.cfg.TLSConfig != nil {
+			serveErr = r.server.ServeTLS(l, "", "")
+		} else {
+			serveErr = r.server.Serve(l)
+		}
+	}()
+	go func() { // ends the broker
+		select {
+		case <-ctx.Done():
+			r.shutdown()
+		case <-served:
+			r.fail(fmt.Errorf("broker: accepting clients: %w", serveErr))
+		case <-r.stopping:
+		}
+		r.stop(life, served)
+	}()
+	r.log.Info("broker: serving clients; for production there is Lightstreamer Server", "url", r.URL())
+}
+
+// maxHeader bounds the header of a request, query string included.
+const maxHeader = 64 << 10
+
+// fail stops the broker because it cannot go on. It does not block.
+func (r *Running) fail(err error) {
+	r.mu.Lock()
+	if r.err == nil {
+		r.err = err
+	}
+	r.mu.Unlock()
+	r.shutdown()
+}
+
+// shutdown has the owner of the end begin. It does not block.
+func (r *Running) shutdown() { r.stopOnce.Do(func() { close(r.stopping) }) }
+
+// stop ends everything: clients first, so that they are told, then adapters. Life is the context that ends last.
+func (r *Running) stop(life context.Context, served <-chan struct{}) {
+	_ = r.listener.Close() // the server closes it, too
+	sessions := make(chan struct{})
+	go func() { // ends when the sessions have, for which their connections are cut below
+		defer close(sessions)
+		_ = r.sessions.Close(life)
+	}()
+	select {
+	case <-sessions:
+	case <-time.After(sessionsGrace):
+		r.log.Debug("broker: some clients did not take their farewell")
+	}
+	ctx, cancel := context.WithTimeout(life, connectionsGrace)
+	defer cancel()
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if r.server.Shutdown(ctx) != nil {
+			_ = r.server.Close() // cuts what is left
+		}
+	})
+	wg.Go(func() { r.front.sockets.close(ctx) })
+	wg.Wait()
+	<-served
+	<-sessions
+	r.adapters.close()
+	r.cancel()
+	close(r.done)
+}
+
+// Addr is the address clients connect to.
+func (r *Running) Addr() net.Addr { return r.listener.Addr() }
+
+// URL is the address to give to a client of this machine, such as http://127.0.0.1:8080.
+func (r *Running) URL() string {
+	scheme := "http://"
+	if r.cfg.TLSConfig != nil {
+		scheme = "https://"
+	}
+	addr, ok := r.Addr().(*net.TCPAddr)
+	if !ok || !addr.IP.IsUnspecified() {
+		return scheme + r.Addr().String()
+	}
+	return scheme + net.JoinHostPort("localhost", fmt.Sprint(addr.Port))
+}
+
+// Adapters tells where the proxies wait for their remote adapters, in the order of the configuration.
+func (r *Running) Adapters() []AdapterAddr {
+	r.adapters.mu.Lock()
+	defer r.adapters.mu.Unlock()
+	return slices.Clone(r.adapters.addrs)
+}
+
+// Done is closed when the broker has stopped and everything it started is gone.
+func (r *Running) Done() <-chan struct{} { return r.done }
+
+// Err tells, once Done is closed, why the broker stopped by itself: its listener failed, or a Remote Adapter behind a basic proxy is
+// gone, which by the meaning of that proxy ends the server. Nil before, and if it was told to stop.
+func (r *Running) Err() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.err
+}
+
+// Shutdown stops the broker in order: no new clients, the sessions' clients told to come back later (END 48), remote adapters told of the
+// end. It returns when everything has ended, which takes a second and a half at most, or with the error of ctx if that ends before;
+// then it goes on in the background.
+func (r *Running) Shutdown(ctx context.Context) error {
+	r.shutdown()
+	select {
+	case <-r.done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("broker: shutdown: %w", ctx.Err())
+	}
+}
+
+// Close stops the broker and returns when everything has ended, which takes a second and a half at most.
+func (r *Running) Close() {
+	r.shutdown()
+	<-r.done
+}
+
+// Run runs a broker until ctx ends, and returns nil then; otherwise why it could not start or go on.
+func Run(ctx context.Context, cfg Config) error {
+	r, err := Start(ctx, cfg)
+	if err != nil {
+		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			return nil
+		}
+		return err
+	}
+	<-r.Done()
+	return r.Err()
+}
