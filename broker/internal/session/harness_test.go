@@ -291,6 +291,7 @@ type conn struct {
 	mu    sync.Mutex
 	gate  chan struct{} // if not nil, each write waits for one
 	limit int           // data notifications let through; then the connection breaks; negative: no limit
+	mute  bool          // it does not break at the limit, it only carries nothing any more
 	text  strings.Builder
 	count int // data notifications let through
 	seen  int // bytes of text taken
@@ -323,8 +324,11 @@ func (c *conn) WriteLines(p []byte) error {
 			c.t.Errorf("bad line %q: %v", line, err)
 		}
 		if l.Tag.Data() {
-			if c.count == c.limit {
+			if c.count == c.limit && !c.mute {
 				return errCut
+			}
+			if c.count == c.limit {
+				return nil
 			}
 			c.count++
 		}

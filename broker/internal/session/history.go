@@ -18,16 +18,21 @@ type chunk struct {
 	first int64 // number of the first line
 	count int64
 	data  []byte
+	begun time.Time // of the first line
 	at    time.Time // of the last line
 }
 
-// chunkSize is how long a chunk gets before another one is begun: lines are dropped by chunks.
-const chunkSize = 4 << 10
+// chunkSize and chunkTime are how long a chunk gets before another one is begun: lines are dropped by chunks.
+const (
+	chunkSize = 4 << 10
+	chunkTime = 5 * time.Second
+)
 
 // add appends count whole lines. It keeps no reference to lines.
 func (h *history) add(lines []byte, count int64, now time.Time) {
-	if n := len(h.chunks); n == 0 || len(h.chunks[n-1].data)+len(lines) > chunkSize {
-		h.chunks = append(h.chunks, chunk{first: h.last + 1})
+	n := len(h.chunks)
+	if n == 0 || len(h.chunks[n-1].data)+len(lines) > chunkSize || now.Sub(h.chunks[n-1].begun) > chunkTime {
+		h.chunks = append(h.chunks, chunk{first: h.last + 1, begun: now})
 	}
 	c := &h.chunks[len(h.chunks)-1]
 	c.data = append(c.data, lines...)
