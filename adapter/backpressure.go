@@ -176,7 +176,7 @@ func mergeFields(older, newer []byte) []byte {
 	for rest := older; len(rest) > 0; {
 		field := rest[:fieldLen(rest)]
 		rest = rest[len(field):]
-		if !hasField(newer, fieldName(field)) {
+		if fieldValue(newer, fieldName(field)) == nil {
 			kept = append(kept, field...)
 		}
 	}
@@ -202,13 +202,27 @@ func fieldName(field []byte) []byte {
 	return field[2 : 3+end+1]
 }
 
-func hasField(fields, name []byte) bool {
+// fieldValue returns the encoded value of a field, given its encoded name with the bars around it; nil if there is no such field.
+func fieldValue[S string | []byte](fields []byte, name S) []byte {
 	for len(fields) > 0 {
-		n := fieldLen(fields)
-		if bytes.HasPrefix(fields[2:], name) {
-			return true
+		field := fields[:fieldLen(fields)]
+		if rest, ok := bytes.CutPrefix(field[2:], []byte(name)); ok {
+			return rest[len("S|"):]
 		}
-		fields = fields[n:]
+		fields = fields[len(field):]
 	}
-	return false
+	return nil
+}
+
+// withoutField returns encoded fields without one of them, in new memory.
+func withoutField(fields []byte, name string) []byte {
+	var kept []byte
+	for len(fields) > 0 {
+		field := fields[:fieldLen(fields)]
+		if !bytes.HasPrefix(field[2:], []byte(name)) {
+			kept = append(kept, field...)
+		}
+		fields = fields[len(field):]
+	}
+	return kept
 }
