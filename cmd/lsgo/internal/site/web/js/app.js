@@ -2,13 +2,16 @@
 
 import { Connection, counted } from './connection.js';
 import { hideNotice, showNotice, showState } from './notice.js';
-import { showStocks } from './stocks.js';
+import { layOutStocks, showStocks } from './stocks.js';
 import { showPortfolio } from './portfolio.js';
 import { showChat } from './chat.js';
 
 const library = '/lightstreamer-client-web/lightstreamer-core.esm.js';
 
 async function start() {
+  layOutStocks();
+  // The forms only ever act through the client.
+  for (const form of document.forms) form.addEventListener('submit', (event) => event.preventDefault());
   let ls;
   try {
     ls = await import(library);

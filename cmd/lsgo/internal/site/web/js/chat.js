@@ -18,8 +18,7 @@ export function showChat(subscribe, connection) {
     subscription.setDataAdapter('CHAT_ROOM');
     subscription.setRequestedSnapshot('yes');
   });
-  byId('post').addEventListener('submit', async (event) => {
-    event.preventDefault();
+  byId('post').addEventListener('submit', async () => {
     const input = byId('post-text');
     const text = input.value;
     try {

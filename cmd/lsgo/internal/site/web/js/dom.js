@@ -22,7 +22,7 @@ const running = new WeakMap();
 export function flash(cell, kind = '') {
   if (calm.matches) return;
   running.get(cell)?.cancel();
-  const color = getComputedStyle(document.documentElement).getPropertyValue(kind ? `--flash-${kind}` : '--flash');
+  const color = `var(${kind ? `--flash-${kind}` : '--flash'})`; // a variable, so that it follows the colour scheme
   running.set(cell, cell.animate([{ backgroundColor: color }, { backgroundColor: 'transparent' }], { duration: 900, easing: 'ease-in' }));
 }
 

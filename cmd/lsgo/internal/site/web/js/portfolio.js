@@ -21,7 +21,6 @@ export function showPortfolio(subscribe, connection) {
   });
   clear();
   byId('order').addEventListener('submit', async (event) => {
-    event.preventDefault();
     const verb = event.submitter?.value ?? 'BUY';
     const stock = byId('order-stock');
     const quantity = byId('order-quantity').value;

@@ -14,7 +14,8 @@ const undirected = { bid_quantity: 'bidSize', ask_quantity: 'askSize' };
 
 const rows = new Map();
 
-export function showStocks(subscribe) {
+/** Makes the empty rows, and the choice of stocks in the order form. */
+export function layOutStocks() {
   const body = byId('stock-rows');
   const choice = byId('order-stock');
   for (const item of items) {
@@ -24,6 +25,9 @@ export function showStocks(subscribe) {
     row.option = choice.appendChild(new Option(item, item));
   }
   choice.value = 'item3';
+}
+
+export function showStocks(subscribe) {
   subscribe('MERGE', items, fields, { onItemUpdate: (update) => show(rows.get(update.getItemName()), update) }, (subscription) => {
     subscription.setDataAdapter('QUOTE_ADAPTER');
     subscription.setRequestedSnapshot('yes');
