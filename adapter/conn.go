@@ -32,13 +32,15 @@ type link struct {
 	calls   calls
 	control Control
 
-	// Touched by the reader only.
-	initSeen bool
+	asked atomic.Bool // the proxy has asked for the initialisation
 
 	// Set by the goroutine of the initialisation before it replies.
 	ready   atomic.Bool
 	version ari.Version
 }
+
+// initTimeout is how long a proxy may take to ask for the initialisation. It does so at once; this is for connections that lead nowhere.
+const initTimeout = 30 * time.Second
 
 // handler is the part of a link that is different for data and metadata.
 type handler interface {
@@ -67,6 +69,14 @@ func (l *link) serve(ctx context.Context) error {
 	wg.Go(func() { // read
 		l.fail(l.read())
 	})
+
+	// A connection on which nothing is asked is none: half open, or made by a stranger.
+	silence := time.AfterFunc(initTimeout, func() {
+		if !l.asked.Load() {
+			l.fail(fmt.Errorf("%w: the proxy did not ask for the initialisation within %v", ErrDisconnected, initTimeout))
+		}
+	})
+	defer silence.Stop()
 
 	var err error
 	select {
@@ -175,7 +185,7 @@ func (l *link) readLine(raw []byte) error {
 			l.protocolError("CLOSE ignored", err, raw)
 			return nil
 		}
-		return &CloseError{Reason: reason, BeforeInit: !l.initSeen}
+		return &CloseError{Reason: reason, BeforeInit: !l.asked.Load()}
 	case line.Method == ari.DPI || line.Method == ari.MPI:
 		l.initRequest(line, raw)
 	case line.Method == ari.Unknown:
@@ -240,11 +250,10 @@ func (l *link) initRequest(line ari.Line, raw []byte) {
 		l.refuse(line, fmt.Errorf("this is a %s: is the proxy's port that of the other kind of adapter?", l.title()))
 		return
 	}
-	if l.initSeen {
+	if !l.asked.CompareAndSwap(false, true) {
 		l.protocolError("second initialisation ignored", errors.New("initialised already"), raw)
 		return
 	}
-	l.initSeen = true
 	id := string(line.ID)
 	params, err := ari.ParseParams(line.Body)
 	// On a goroutine of its own, so that the end of the connection is noticed meanwhile.

@@ -391,3 +391,13 @@ func (l *lockedBuffer) String() string {
 	defer l.mu.Unlock()
 	return l.b.String()
 }
+
+// A proxy that accepts the connection and says nothing is given up; the next one may do better.
+func TestNoInitialisation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProxy(t)
+		start(t, dataServer(t, p, &provider{}))
+		p.accept().expectClosed()
+		p.acceptData()
+	})
+}
