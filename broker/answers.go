@@ -44,6 +44,15 @@ func (a *answers) add(lines []byte) {
 	}
 }
 
+// now writes lines behind those that wait, and returns when they are written. Only the reader may call it. What has become of them is
+// seen by the next read.
+func (a *answers) now(lines []byte) {
+	a.flush()
+	if len(lines) > 0 {
+		_ = a.conn.WriteText(lines)
+	}
+}
+
 // write is the goroutine that writes until nothing waits; flush and close wait for its end.
 func (a *answers) write() {
 	a.mu.Lock()

@@ -186,7 +186,11 @@ func (s *socket) request(ctx context.Context, name tlcp.Name, body, line []byte)
 			s.answer.add(refusal.Append(nil))
 			return
 		}
-		s.f.sessions.Submit(s.client, s.session, c, s.answer.add)
+		answer := s.answer.add
+		if c.Op == tlcp.OpDestroy || c.Op == tlcp.OpForceRebind {
+			answer = s.answer.now // before the END or LOOP that the request causes
+		}
+		s.f.sessions.Submit(s.client, s.session, c, answer)
 		if c.Destroy != nil && c.Destroy.CloseSocket && s.flow.over() {
 			s.hangUp() // with a session bound, its end does it
 		}
