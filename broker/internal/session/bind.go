@@ -9,7 +9,7 @@ import (
 
 // Bind binds a session to a new connection: the one named by the request, or else def (the one last bound to the WebSocket; nil
 // over HTTP). A connection it is bound to is abandoned. The error is the CONERR to answer; else the binding's Run must be called.
-// If the session was ended while unbound the binding has no session, and its Run tells the client so. Bind does not block.
+// If the session has been ended, but its client may not know, the binding has no session, and its Run tells the client so. Bind does not block.
 //
 // That a streaming bind must not take over a WebSocket to which another session is bound is for the transport to see.
 func (m *Manager) Bind(_ context.Context, c Client, req tlcp.BindSession, def *Session) (*Binding, *tlcp.SessionError) {
@@ -24,9 +24,14 @@ func (m *Manager) Bind(_ context.Context, c Client, req tlcp.BindSession, def *S
 		return nil, tlcp.NewSessionError(tlcp.CodeSessionUnknown)
 	}
 	defer m.wg.Done()
-	s := m.find(id, def)
+	m.mu.Lock()
+	s := m.sessions[id]
+	m.mu.Unlock()
 	if s == nil {
-		return m.bindEnded(id)
+		if c, ok := m.farewell(id); ok {
+			return c.binding()
+		}
+		return nil, tlcp.NewSessionError(tlcp.CodeSessionUnknown)
 	}
 	b, refusal := s.rebound(c, req)
 	if refusal != nil {
@@ -40,7 +45,7 @@ func (s *Session) rebound(c Client, req tlcp.BindSession) (*Binding, *tlcp.Sessi
 	defer s.mu.Unlock()
 	switch {
 	case s.ended:
-		return &Binding{final: tlcp.AppendEND(nil, s.cause.code, s.cause.text)}, nil
+		return s.cause.binding()
 	case !req.Recovery:
 		s.history.confirm(s.looped)
 	case !s.history.covers(req.RecoveryFrom):
@@ -58,12 +63,12 @@ func (s *Session) rebound(c Client, req tlcp.BindSession) (*Binding, *tlcp.Sessi
 	return b, nil
 }
 
-// bindEnded answers the bind of a session that is not there.
-func (m *Manager) bindEnded(id string) (*Binding, *tlcp.SessionError) {
-	if c, ok := m.farewell(id); ok {
-		return &Binding{final: tlcp.AppendEND(nil, c.code, c.text)}, nil
+// binding answers the bind of a session that has ended.
+func (c cause) binding() (*Binding, *tlcp.SessionError) {
+	if c.expired {
+		return nil, tlcp.NewSessionError(tlcp.CodeSessionUnknown)
 	}
-	return nil, tlcp.NewSessionError(tlcp.CodeSessionUnknown)
+	return &Binding{final: tlcp.AppendEND(nil, c.code, c.text)}, nil
 }
 
 // bind makes a binding for a session that has none. The session's lock is held, and wg is held up by the caller.
@@ -73,7 +78,7 @@ func (s *Session) bind(c Client, req tlcp.ConnParams) *Binding {
 	}
 	s.m.wg.Add(1)
 	s.stopExpiry()
-	s.heard, s.lost = time.Now(), false
+	s.heard = time.Now()
 	s.bound = &Binding{
 		s: s, client: c, req: s.m.cfg.grant(req), prog: -1, over: make(chan struct{}), signal: make(chan struct{}, 1),
 	}

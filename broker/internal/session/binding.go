@@ -158,7 +158,7 @@ func (b *Binding) broken() End {
 	if s.bound != b {
 		return End{Reason: Abandoned, CloseSocket: true}
 	}
-	s.bound, s.lost = nil, true
+	s.bound = nil
 	switch {
 	case s.ended:
 	case b.creation && !b.headDone:
@@ -175,7 +175,7 @@ func (b *Binding) finish(r Reason) End {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r == Looped && s.bound == b {
-		s.bound, s.lost = nil, false
+		s.bound = nil
 		if !s.ended {
 			s.expireIn(s.m.cfg.RebindTimeout + b.req.PollingInterval)
 		}

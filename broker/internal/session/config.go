@@ -49,7 +49,8 @@ type Config struct {
 	// MaxMessageWait caps the wait for missing messages of a sequence, and is the wait if the client names none. Default 30 s.
 	MaxMessageWait time.Duration
 
-	// MaxBuffer caps the events that wait per item in filtered MERGE and DISTINCT subscriptions. Default 1000.
+	// MaxBuffer caps the events that wait per item in filtered MERGE and DISTINCT subscriptions, and the events kept of a DISTINCT
+	// item for its snapshot. Default 1000.
 	MaxBuffer int
 	// MaxUnfiltered caps the events that wait per item where none may be lost in silence: RAW, and unfiltered subscriptions of the
 	// other modes. Beyond it the oldest are dropped, and the client is told how many. Default 10000.

@@ -375,8 +375,14 @@ var ws = Client{Version: tlcp.Latest, WebSocket: true, RemoteIP: "10.0.0.7", Rem
 
 var overHTTP = Client{Version: tlcp.Latest, RemoteIP: "10.0.0.7", ServerName: "test port"}
 
-// serve runs a binding on a new connection.
+// serve runs a binding on a new connection and waits until the head is written.
 func (w *world) serve(b *Binding, prepare ...func(*conn)) *conn {
+	c := w.run(b, prepare...)
+	synctest.Wait()
+	return c
+}
+
+func (w *world) run(b *Binding, prepare ...func(*conn)) *conn {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	c := &conn{t: w.t, b: b, start: time.Now(), cancel: cancel, end: make(chan End, 1), limit: -1}
 	for _, p := range prepare {
@@ -390,7 +396,17 @@ func (w *world) serve(b *Binding, prepare ...func(*conn)) *conn {
 		c.mu.Unlock()
 		c.end <- end
 	}()
-	synctest.Wait()
+	return c
+}
+
+// connect is create for clients among others: it waits for the head only, without which there would be no session.
+func (w *world) connect(cl Client) *conn {
+	b, err := w.tryCreate(cl, "")
+	if err != nil {
+		w.t.Error(err)
+	}
+	c := w.run(b)
+	<-time.After(time.Millisecond)
 	return c
 }
 

@@ -109,7 +109,7 @@ func (q *itemQueue) sendKey(dst []byte, n *node) []byte {
 		op = item.Add
 	}
 	q.values(n.ev)
-	q.sub.s.values[q.sub.commandAt].S = op.String()
+	q.sub.s.values[q.sub.commandAt] = tlcp.Value{S: op.String()}
 	return tlcp.AppendUpdate(dst, q.sub.id, q.pos, q.last, q.sub.s.values)
 }
 

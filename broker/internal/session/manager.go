@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -30,7 +31,7 @@ type Manager struct {
 	sessions map[string]*Session
 	creating int
 	sets     map[*provider.Set]*adapterSet
-	// farewells are the causes to be told to clients of ended sessions, should they bind; oldest first.
+	// farewells tell what ended sessions ended of, should their clients bind them; oldest first.
 	farewells []farewell
 }
 
@@ -40,7 +41,7 @@ type adapterSet struct {
 	sources map[string]*item.Source
 }
 
-// farewell is what a session's client was not told yet.
+// farewell is what a session has ended of.
 type farewell struct {
 	id    string
 	cause cause
@@ -100,7 +101,7 @@ func (m *Manager) set(id string) *adapterSet {
 	if as == nil {
 		as = &adapterSet{Set: ps, sources: make(map[string]*item.Source, len(ps.Data))}
 		for name, data := range ps.Data {
-			as.sources[name] = item.NewSource(item.Config{Name: name, Data: data, Linger: m.cfg.Linger, Logger: m.log})
+			as.sources[name] = item.NewSource(item.Config{Name: name, Data: data, Linger: m.cfg.Linger, MaxHistory: m.cfg.MaxBuffer, Logger: m.log})
 		}
 		m.sets[ps] = as
 	}
@@ -121,14 +122,14 @@ func (m *Manager) find(id string, def *Session) *Session {
 	return s
 }
 
-// forget takes an ended session out of the table, and remembers what its client was not told.
-func (m *Manager) forget(s *Session, c cause, unbound bool) {
+// forget takes an ended session out of the table, and remembers the cause for a while, in case its client was not told.
+func (m *Manager) forget(s *Session, c cause) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.sessions[s.id] == s {
 		delete(m.sessions, s.id)
 	}
-	if !unbound || c.expired {
+	if c.expired {
 		return
 	}
 	if len(m.farewells) >= maxFarewells {
@@ -137,7 +138,7 @@ func (m *Manager) forget(s *Session, c cause, unbound bool) {
 	m.farewells = append(m.farewells, farewell{s.id, c, time.Now().Add(farewellTime)})
 }
 
-// farewell returns what the client of an ended session was not told.
+// farewell returns what a session has ended of.
 func (m *Manager) farewell(id string) (cause, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -262,6 +263,8 @@ func (c control) ForceUnsubscription(session string, winIndex int) (bool, error)
 	case !sub.grant.Unsubscribable:
 		return false, nil
 	}
-	s.do(func() { s.remove(sub) })
+	if !s.do(func() { s.remove(sub) }) {
+		return false, errors.New("session: forced unsubscription: too many requests of the session wait")
+	}
 	return true, nil
 }

@@ -23,8 +23,7 @@ type Session struct {
 	cancel  context.CancelFunc
 
 	mu     sync.Mutex
-	bound  *Binding // nil: unbound or lost
-	lost   bool     // the last connection ended without LOOP
+	bound  *Binding // nil: unbound
 	ended  bool
 	cause  cause // once ended
 	expiry *time.Timer
@@ -225,13 +224,13 @@ func (s *Session) cleanUp() {
 	}
 	clear(s.subs)
 	s.lines = nil
-	c, unbound := s.cause, s.bound == nil
+	c := s.cause
 	s.mu.Unlock()
 	for _, sub := range subs {
 		sub.leave()
 	}
 	s.messages.wg.Wait()
 	s.set.Metadata.NotifySessionClose(s.id)
-	s.m.forget(s, c, unbound)
+	s.m.forget(s, c)
 	s.m.log.Debug("session: ended", "session", s.label(), "code", c.code, "cause", c.text)
 }
