@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lightstreamer-go/lightstreamer/internal/ari"
@@ -59,7 +60,8 @@ type DataServer struct {
 	// Events are called as things happen. nil: none.
 	Events *Events
 
-	stats stats
+	stats   stats
+	running atomic.Bool
 }
 
 func (s *DataServer) settings() (*settings, error) {
@@ -89,13 +91,17 @@ func (s *DataServer) Stats() Stats { return s.stats.snapshot() }
 // returns nil. It returns an error when there is no point in going on: the fields are wrong, the provider refused the initialisation
 // ([*InitError]), the proxy refused the connection ([*CloseError]), or, with [NoReconnect], the connection failed.
 //
-// At each new connection the provider is initialised and its items are subscribed again. Run can be called again after it has returned; not
-// while it runs.
+// At each new connection the provider is initialised and its items are subscribed again. Run can be called again after it has returned;
+// while it runs a second call returns [ErrRunning].
 func (s *DataServer) Run(ctx context.Context) error {
 	c, err := s.settings()
 	if err != nil {
 		return err
 	}
+	if !s.running.CompareAndSwap(false, true) {
+		return fmt.Errorf("adapter: %s: %w", c.title(), ErrRunning)
+	}
+	defer s.running.Store(false)
 	return run(ctx, c, func(l *link) handler { return newDataHandler(l, s.Provider) })
 }
 

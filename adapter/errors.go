@@ -18,6 +18,8 @@ var (
 	ErrDisconnected = errors.New("connection to the proxy lost")
 	// ErrStopped is the cause of a context that ended because Run was told to stop.
 	ErrStopped = errors.New("adapter server stopped")
+	// ErrRunning is returned by Run while another call of it is at work.
+	ErrRunning = errors.New("the server runs already")
 	// ErrLineTooLong tells that the proxy sent a line over the limit of MaxLine.
 	ErrLineTooLong = errors.New("line too long")
 )

@@ -401,3 +401,18 @@ func TestNoInitialisation(t *testing.T) {
 		p.acceptData()
 	})
 }
+
+func TestRunTwice(t *testing.T) {
+	p := newProxy(t)
+	s := dataServer(t, p, &provider{})
+	r := start(t, s)
+	p.acceptData()
+	if err := s.Run(t.Context()); !errors.Is(err, adapter.ErrRunning) {
+		t.Errorf("a second Run returned %v, want ErrRunning", err)
+	}
+	if err := r.stop(); err != nil {
+		t.Error(err)
+	}
+	start(t, s) // one after the other is fine
+	p.acceptData()
+}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/lightstreamer-go/lightstreamer/internal/ari"
@@ -38,7 +39,8 @@ type MetadataServer struct {
 	LogLines     LogCategories
 	Events       *Events
 
-	stats stats
+	stats   stats
+	running atomic.Bool
 }
 
 func (s *MetadataServer) settings() (*settings, error) {
@@ -71,6 +73,10 @@ func (s *MetadataServer) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if !s.running.CompareAndSwap(false, true) {
+		return fmt.Errorf("adapter: %s: %w", c.title(), ErrRunning)
+	}
+	defer s.running.Store(false)
 	return run(ctx, c, func(l *link) handler { return &metadataHandler{l, s.Provider} })
 }
 
