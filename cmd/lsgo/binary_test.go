@@ -19,26 +19,29 @@ import (
 	"github.com/lightstreamer-go/lightstreamer/adapter"
 )
 
-// binary builds the command once for all tests.
-var binary = sync.OnceValues(func() (string, error) {
+// binaryDir is where binary builds; it lasts as long as the tests.
+var binaryDir string
+
+func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "lsgo-test-")
 	if err != nil {
-		return "", err
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
-	path := filepath.Join(dir, "lsgo")
+	binaryDir = dir
+	status := m.Run()
+	_ = os.RemoveAll(dir) // a folder for temporary files, which gets cleaned anyway
+	os.Exit(status)
+}
+
+// binary builds the command once for all tests that want it.
+var binary = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(binaryDir, "lsgo")
 	if output, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, output)
 	}
 	return path, nil
 })
-
-func TestMain(m *testing.M) {
-	status := m.Run()
-	if path, err := binary(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(path)) // a folder for temporary files cleans itself in the end
-	}
-	os.Exit(status)
-}
 
 // process is the built command at work.
 type process struct {
@@ -262,12 +265,14 @@ func TestServeExplainsMistakes(t *testing.T) {
 
 func TestServeWithoutFiles(t *testing.T) {
 	dir := t.TempDir()
-	p := startProcess(t, "serve", "--adapters", dir)
-	if status := p.status(); status != 1 {
-		t.Errorf("exit status %d, want 1", status)
-	}
-	if text := p.stderr.String(); !strings.Contains(text, dir) || !strings.Contains(text, "adapters.xml") {
-		t.Errorf("standard error is\n%s", text)
+	for _, folder := range []string{dir, filepath.Join(dir, "missing")} {
+		p := startProcess(t, "serve", "--adapters", folder)
+		if status := p.status(); status != 1 {
+			t.Errorf("%s: exit status %d, want 1", folder, status)
+		}
+		if text := p.stderr.String(); !strings.Contains(text, folder) || !strings.Contains(text, "adapters.xml") {
+			t.Errorf("%s: standard error is\n%s", folder, text)
+		}
 	}
 }
 

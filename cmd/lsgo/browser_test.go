@@ -125,8 +125,14 @@ func (p *page) show(width, height int64, scheme string) {
 		options = append(options, chromedp.EmulateMobile, chromedp.EmulateTouch, chromedp.EmulateScale(2))
 	}
 	p.must(chromedp.Do(p.ctx, chromedp.EmulateViewport(width, height, options...)))
+	p.emulate("prefers-color-scheme", scheme)
+}
+
+// emulate has the page believe in a preference of its user, and in no other.
+func (p *page) emulate(feature, value string) {
+	p.t.Helper()
 	_, err := chromedp.Call(p.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+		Features: []*emulation.MediaFeature{{Name: feature, Value: value}},
 	})
 	p.must(err)
 }

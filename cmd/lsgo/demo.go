@@ -77,6 +77,7 @@ func stopOrderly(to *console, stop func()) error {
 		stop()
 	}()
 	s := newStyle(to.out)
+	s.gap() // the terminal has written ^C
 	select {
 	case <-done:
 		s.line("Stopped after %.1f s.", time.Since(begin).Seconds())

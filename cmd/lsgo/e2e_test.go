@@ -1,11 +1,16 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"net"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/alecthomas/kong"
 
 	"github.com/lightstreamer-go/lightstreamer/cmd/lsgo/internal/demo"
 	"github.com/lightstreamer-go/lightstreamer/cmd/lsgo/internal/feed"
@@ -274,5 +279,86 @@ func TestTwoClients(t *testing.T) {
 	heard, _ := bob.await("Ann's message", from, isUpdate("chat", func(e nodeEvent) bool { return e.value("message") == "hello Bob" }))
 	if heard.value("nick") != "Ann" {
 		t.Errorf("Bob hears %v", heard)
+	}
+	late := startNodeClient(t)
+	late.do("connect", "url", d.URL, "set", demo.SetID)
+	subscribeToChat(late)
+	e, _ := late.await("Ann's message in the snapshot", 0, isUpdate("chat", func(e nodeEvent) bool { return e.value("message") == "hello Bob" }))
+	if !e.Snapshot {
+		t.Errorf("who comes later gets Ann's message as a live one: %v", e)
+	}
+}
+
+// TestContract pins what the ecosystem's example clients rely on.
+func TestContract(t *testing.T) {
+	var line cli
+	parser, err := kong.New(&line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parser.Parse([]string{"demo"}); err != nil {
+		t.Fatal(err)
+	}
+	if c := line.Demo; c.HTTP != "127.0.0.1:8080" || c.MetadataPort != 8003 || c.DataPort != 8001 {
+		t.Errorf("defaults are %s, %d and %d", c.HTTP, c.MetadataPort, c.DataPort)
+	}
+
+	d := startDemo(t, demo.Config{})
+	for _, port := range d.Ports {
+		if host, _, err := net.SplitHostPort(port.Addr); err != nil || host != "127.0.0.1" {
+			t.Errorf("%s listens on %s", port.Adapter, port.Addr)
+		}
+	}
+	var items []string
+	for n := range 30 {
+		items = append(items, fmt.Sprint("item", n+1))
+	}
+	fields := strings.Fields("stock_name last_price time pct_change bid_quantity bid ask ask_quantity min max ref_price open_price item_status")
+	c := startNodeClient(t)
+	c.do("connect", "url", d.URL, "set", "DEMO")
+	c.do("subscribe", "sub", "stocks", "mode", "MERGE", "items", items, "fields", fields, "adapter", "QUOTE_ADAPTER", "snapshot", "yes")
+	names := make(map[string]bool)
+	for _, item := range items {
+		e, _ := c.await("the snapshot of "+item, 0, isUpdate("stocks", func(e nodeEvent) bool { return e.Item == item }))
+		names[e.value("stock_name")] = true
+		for _, field := range fields {
+			if e.value(field) == "" {
+				t.Errorf("%s has no %s: %v", item, field, e)
+			}
+		}
+	}
+	if len(names) != 30 {
+		t.Errorf("%d different names, want 30", len(names))
+	}
+}
+
+// TestLockFile keeps the names of registries out of the lock file, and the versions exact.
+func TestLockFile(t *testing.T) {
+	text, err := os.ReadFile("../../package-lock.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lock struct {
+		Packages map[string]struct {
+			Version, Resolved, Integrity  string
+			Dependencies, DevDependencies map[string]string
+		}
+	}
+	if err := json.Unmarshal(text, &lock); err != nil {
+		t.Fatal(err)
+	}
+	for name, p := range lock.Packages {
+		if p.Resolved != "" {
+			t.Errorf("%s names where it was downloaded from: install with npm's omit-lockfile-registry-resolved", name)
+		}
+		if name != "" && !strings.HasPrefix(p.Integrity, "sha512-") {
+			t.Errorf("%s has no check sum", name)
+		}
+	}
+	if got := lock.Packages[""].Dependencies["lightstreamer-client-web"]; got != "9.2.3" {
+		t.Errorf("lightstreamer-client-web is wanted in version %q", got)
+	}
+	if got := lock.Packages[""].DevDependencies["lightstreamer-client-node"]; got != "9.2.2" {
+		t.Errorf("lightstreamer-client-node is wanted in version %q", got)
 	}
 }

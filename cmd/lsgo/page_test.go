@@ -52,6 +52,19 @@ func TestPageFlashesChanges(t *testing.T) {
 	p.await("a cell that is lit up", "document.getElementById('stock-rows').getAnimations({subtree: true}).length > 0")
 }
 
+// TestPageKeepsStill for those who want no motion: prices change without a flash.
+func TestPageKeepsStill(t *testing.T) {
+	_, p := openDemoPage(t)
+	p.emulate("prefers-reduced-motion", "reduce")
+	p.await("the flashes of before to end", "document.getAnimations().length === 0")
+	const price = "document.querySelector('#item24 .price').textContent"
+	eval[bool](p, "(window.before = "+price+", true)")
+	p.await("a new price", price+" !== before")
+	if n := eval[int](p, "document.getAnimations().length"); n > 0 {
+		t.Errorf("%d cells flash", n)
+	}
+}
+
 func TestPageTransports(t *testing.T) {
 	_, p := openDemoPage(t)
 	for _, transport := range []string{"HTTP-STREAMING", "WS-POLLING", "HTTP-POLLING", "WS-STREAMING"} {

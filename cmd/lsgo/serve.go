@@ -65,7 +65,7 @@ func (c *serveCommand) report(s *style, running *broker.Running, sets []*adapter
 	s.farewell()
 }
 
-// loadSets reads every adapters.xml in dir and the folders below it. It tells the person of every mistake and every warning,
+// loadSets reads the adapters.xml files of dir. It tells the person of every mistake and every warning,
 // not only of the first.
 func loadSets(dir string, to *console) ([]*adaptersxml.Set, error) {
 	files, err := findSets(dir)
@@ -107,19 +107,21 @@ func loadSets(dir string, to *console) ([]*adaptersxml.Set, error) {
 	}
 }
 
+// findSets lists the files as Lightstreamer Server lays them out: one in the folder of each set. dir may be such a folder.
 func findSets(dir string) ([]string, error) {
 	var files []string
-	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() && entry.Name() == "adapters.xml" {
-			files = append(files, path)
+	for _, pattern := range []string{"adapters.xml", "*/adapters.xml"} {
+		// Rooted in the folder, so that its own name is not taken for a pattern.
+		found, err := fs.Glob(os.DirFS(dir), pattern)
+		if err != nil {
+			return nil, err
 		}
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("the folder of the Adapter Sets cannot be read: %w", err)
+		for _, name := range found {
+			files = append(files, filepath.Join(dir, filepath.FromSlash(name)))
+		}
 	}
 	if len(files) == 0 {
-		return nil, fmt.Errorf("there is no adapters.xml in %s or the folders below it", dir)
+		return nil, fmt.Errorf("there is no adapters.xml in the folder %s, nor in a folder right below it", dir)
 	}
 	return files, nil
 }

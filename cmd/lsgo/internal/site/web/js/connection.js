@@ -87,7 +87,7 @@ export class Connection {
   // The library does not try again by itself after the server has ended the session or refused a new one.
   #serverError(code, message) {
     this.#ending = true;
-    showNotice('The broker ended the session; trying again …', `It says: ${message || 'nothing'} (code ${code})`);
+    showNotice('The broker refused or ended the session; trying again …', `It says: ${message || 'nothing'} (code ${code})`);
     setTimeout(() => this.client.connect(), reopenAfter);
   }
 
