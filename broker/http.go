@@ -70,7 +70,7 @@ func (f *frontend) serveRequest(w http.ResponseWriter, r *http.Request, file str
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Cache-Control", "no-store, no-transform, no-cache")
 	header.Set("Pragma", "no-cache")
-	header.Set("Expires", "Thu, 1 Jan 1970 00:00:00 GMT")
+	header.Set("Expires", "Thu, 01 Jan 1970 00:00:00 GMT")
 	header.Set("X-Accel-Buffering", "no")
 	if !allowed {
 		return // an empty body, as the original server answers other origins
