@@ -108,7 +108,7 @@ func (s *settings) fillDefaults() {
 		s.stopTimeout = DefaultStopTimeout
 	}
 	if s.dial == nil {
-		s.dial = new(net.Dialer).DialContext
+		s.dial = defaultDialer().DialContext
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
