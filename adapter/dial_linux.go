@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// halfOpenTimeout is how long written data may stay unacknowledged. Without it the system tries for a quarter of an hour before it gives up a
-// connection whose other end has vanished, since keepalive probes are not sent while data is on its way.
-const halfOpenTimeout = time.Minute
+// halfOpenTimeout is how long written data may stay unacknowledged, or unsent because the other end does not read. Without it the system tries for a
+// quarter of an hour before it gives up a connection whose other end has vanished, since keepalive probes are not sent while data is on its way.
+const halfOpenTimeout = 2 * time.Minute
 
 // tcpUserTimeout is TCP_USER_TIMEOUT, which package syscall does not name.
 const tcpUserTimeout = 18
