@@ -332,6 +332,30 @@ func TestModeConflict(t *testing.T) {
 	expect(t, "feed", f.log(), "sub i", "unsub i", "sub i")
 }
 
+// TestHistoryGrowsOnly: the item keeps as many events as the subscriber that wanted most.
+func TestHistoryGrowsOnly(t *testing.T) {
+	f := newFeed(t)
+	src := NewSource(Config{Data: f, Linger: -1, MaxHistory: 5})
+	defer src.Close()
+	o := Options{Mode: provider.Distinct, Schema: []string{"a"}, Snapshot: true, History: 3}
+	mustAttach(t, src, "i", o, &reader{})
+	o.History = 1
+	mustAttach(t, src, "i", o, &reader{})
+	for i := range 9 {
+		f.sink("i").Update(up(fmt.Sprint("a=", i)))
+	}
+	late := &reader{}
+	o.History = 100
+	mustAttach(t, src, "i", o, late)
+	expect(t, "late", late.take(), "S 6", "S 7", "S 8", "EOS")
+	for i := range 9 {
+		f.sink("i").Update(up(fmt.Sprint("a=", i)))
+	}
+	later := &reader{}
+	mustAttach(t, src, "i", o, later)
+	expect(t, "later", later.take(), "S 4", "S 5", "S 6", "S 7", "S 8", "EOS")
+}
+
 func TestLinger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFeed(t)

@@ -244,7 +244,7 @@ func TestAgainstModels(t *testing.T) {
 	schema := []string{"key", "command", "b", "a"}
 	for mode, model := range models {
 		t.Run(mode.String(), func(t *testing.T) {
-			for seed := range uint64(3000) {
+			for seed := range uint64(1500) {
 				rng := rand.New(rand.NewPCG(seed, 7))
 				steps := randomSteps(rng, mode)
 				subs := make([]modelSub, 4)

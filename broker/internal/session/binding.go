@@ -216,7 +216,7 @@ func (b *Binding) step(out []byte, now time.Time) (lines []byte, wait time.Durat
 	before := len(out)
 	out, more, full := b.flow(out, now)
 	b.data += int64(len(out) - before)
-	if full || s.cursor == s.history.last && (b.loop || b.silent(now)) || b.req.Polling && b.polled(now, more) {
+	if full || b.loop || b.silent(now) || b.req.Polling && b.polled(now, more) {
 		s.looped = s.cursor
 		return tlcp.AppendLOOP(out, b.req.PollingInterval), 0, Looped
 	}

@@ -175,6 +175,9 @@ func TestRepeatedMessages(t *testing.T) {
 		expect(t, c.take(), "MSGDONE,s,1,", "MSGDONE,*,1,")
 		w.msg(c.id(), "LS_message=m2&LS_sequence=s&LS_msg_prog=2")
 		expect(t, d.take(), "m2", "m3")
+		if n := c.b.s.messages.pending; n != 0 {
+			t.Errorf("%d messages are still pending", n)
+		}
 	})
 }
 

@@ -22,6 +22,7 @@ func TestModesOnTheWire(t *testing.T) {
 			[]string{"SUBOK,1,1,2", "CONF,1,unlimited,filtered", "U,1,1,1|x", "U,1,1,2|", "U,1,1,|#", "U,1,1,#|"}},
 		{"merge late", add(1, "MERGE", "i", "a b", "LS_snapshot=true"), []string{"S a=1 b=x", "a=5"}, []string{"b="},
 			[]string{"SUBOK,1,1,2", "CONF,1,unlimited,filtered", "U,1,1,5|x", "U,1,1,|$"}},
+		{"merge late and quiet", add(1, "MERGE", "i", "a", "LS_snapshot=true"), []string{"a=5"}, nil, []string{"SUBOK,1,1,1", "CONF,1,unlimited,filtered", "U,1,1,5"}},
 		{"merge without snapshot", add(1, "MERGE", "i", "a b", ""), []string{"S a=1 b=x"}, []string{"a=2"},
 			[]string{"SUBOK,1,1,2", "CONF,1,unlimited,filtered", "U,1,1,2|x"}},
 		{"distinct", add(1, "DISTINCT", "i", "a b", "LS_snapshot=2"), nil, []string{"S a=1", "S a=2", "S a=3", "EOS", "a=3 b=4", "CS", "a=1"},

@@ -1,0 +1,114 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
+	"github.com/lightstreamer-go/lightstreamer/internal/tlcp"
+)
+
+// discard is a connection that counts.
+type discard struct{ lines, writes atomic.Int64 }
+
+func (d *discard) WriteLines(p []byte) error {
+	for _, b := range p {
+		if b == '\n' {
+			d.lines.Add(1)
+		}
+	}
+	d.writes.Add(1)
+	return nil
+}
+
+// benchWorld has sessions that all subscribe the same items in MERGE mode, with 13 fields.
+func benchWorld(tb testing.TB, sessions, items int) (f *feed, out *discard, done func()) {
+	tb.Helper()
+	f = &feed{sinks: map[string]provider.Sink{}}
+	set := &provider.Set{ID: "DEMO", Metadata: &metadata{}, Data: map[string]provider.Data{"DEFAULT": f}}
+	m := NewManager(Config{Sets: func(string) *provider.Set { return set }, Linger: -1})
+	out = &discard{}
+	var names []string
+	for i := range items {
+		names = append(names, fmt.Sprint("item", i))
+	}
+	fields := "stock_name last_price time pct_change bid_quantity bid ask ask_quantity min max ref_price open_price item_status"
+	ctx, cancel := context.WithCancel(tb.Context())
+	var runs sync.WaitGroup
+	for range sessions {
+		b, refusal := m.Create(ctx, ws, tlcp.CreateSession{AdapterSet: "DEMO"})
+		if refusal != nil {
+			tb.Fatal(refusal)
+		}
+		runs.Go(func() { b.Run(ctx, out) })
+		req, _ := tlcp.ParseControl([]byte("LS_reqId=1&" + add(1, "MERGE", strings.Join(names, " "), fields, "LS_snapshot=true")))
+		m.Control(ctx, ws, b.Session(), req, nil)
+	}
+	return f, out, func() {
+		cancel()
+		runs.Wait()
+		if err := m.Close(tb.Context()); err != nil {
+			tb.Error(err)
+		}
+	}
+}
+
+// BenchmarkUpdates sends updates of 4 of 13 fields to items that all sessions have: one operation is one event delivered to one
+// session, merged or not. Lines tells how many were written per event delivered.
+func BenchmarkUpdates(b *testing.B) {
+	for _, sessions := range []int{1, 100, 1000} {
+		b.Run(fmt.Sprint(sessions), func(b *testing.B) {
+			f, out, done := benchWorld(b, sessions, 10)
+			u := update("last_price=3.04 time=12:00:01 bid=3.03 ask=3.05")
+			fresh := make([]provider.Update, 100)
+			for i := range fresh {
+				fresh[i] = update(fmt.Sprintf("last_price=3.%02d time=12:00:%02d bid=3.03 ask=3.05", i, i%60))
+			}
+			f.sinks["item0"].Update(u)
+			b.ReportAllocs()
+			b.ResetTimer()
+			n := 0
+			for i := 0; n < b.N; i++ {
+				f.sinks[fmt.Sprint("item", i%10)].Update(fresh[i%100])
+				n += sessions
+			}
+			b.StopTimer()
+			done()
+			b.ReportMetric(float64(out.lines.Load())/float64(n), "lines/op")
+			b.ReportMetric(float64(out.writes.Load())/float64(n), "writes/op")
+		})
+	}
+}
+
+// TestDeliveryAllocs: from the event in the queue to the line in the history nothing is allocated, chunks of the history aside.
+func TestDeliveryAllocs(t *testing.T) {
+	inWorld(t, Config{HistoryBytes: 1}, func(t *testing.T, w *world) {
+		c := w.create(ws, "")
+		w.ok(c.id(), add(1, "MERGE", "i", "a b c d", ""))
+		c.take()
+		c.cut()
+		s := c.b.s
+		q := s.subs[1].queues[0]
+		events := make([]provider.Update, 10)
+		for i := range events {
+			events[i] = update(fmt.Sprintf("a=%d b=x c=y d=z", i))
+		}
+		w.feed.sinks["i"].Update(events[0])
+		buf := make([]byte, 0, 4096)
+		i := 0
+		n := testing.AllocsPerRun(1000, func() {
+			i++
+			w.feed.sinks["i"].Update(events[i%10]) // 2: the row and the event, shared by all sessions
+			s.mu.Lock()
+			buf, _, _ = s.take(buf[:0], batch, true, q.turn)
+			s.mu.Unlock()
+		})
+		if n > 2 {
+			t.Errorf("%v allocations for an update, want the 2 of the item", n)
+		}
+	})
+}
