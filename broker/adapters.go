@@ -126,7 +126,9 @@ type adapters struct {
 	fail   func(error) // called when the broker cannot go on
 	wg     sync.WaitGroup
 
+	ready   chan struct{} // closed when no proxy is without a first remote any more
 	mu      sync.Mutex
+	missing int // proxies without a first remote, and one while sets are being added
 	sets    map[string]*provider.Set
 	addrs   []AdapterAddr
 	remotes []remote // in the order of their start
@@ -135,7 +137,7 @@ type adapters struct {
 }
 
 func newAdapters(ctx context.Context, cfg Config, fail func(error)) *adapters {
-	a := &adapters{cfg: cfg, fail: fail, sets: make(map[string]*provider.Set)}
+	a := &adapters{cfg: cfg, fail: fail, sets: make(map[string]*provider.Set), ready: make(chan struct{}), missing: 1}
 	a.ctx, a.cancel = context.WithCancel(ctx)
 	return a
 }
@@ -145,6 +147,15 @@ func (a *adapters) set(id string) *provider.Set {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.sets[id]
+}
+
+// arrived notes that a proxy has its first remote, or that the last set was added.
+func (a *adapters) arrived() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.missing--; a.missing == 0 {
+		close(a.ready)
+	}
 }
 
 // add puts a set into service. Control is what its Metadata Adapter may ask for. When it returns, all ports of the set are open.
@@ -266,6 +277,7 @@ func (a *adapters) watch(r remote, p *adaptersxml.Provider) {
 		select {
 		case <-r.Ready():
 			a.cfg.Logger.Info("broker: adapter connected", "adapter", p.Proxy.Name)
+			a.arrived()
 		case <-r.Done():
 		}
 		<-r.Done()

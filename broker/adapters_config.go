@@ -109,6 +109,7 @@ func (a *adapters) listen(x *adaptersxml.Set, p *adaptersxml.Provider) (l net.Li
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.addrs = append(a.addrs, where)
+	a.missing++
 	return l, where.RemoteAddr, nil
 }
 

@@ -248,11 +248,11 @@ func (c *client) take(raw []byte) tlcp.Tag {
 }
 
 // request sends a control request and waits for its answer if it is on HTTP; on a WebSocket the answer is among the lines.
-func (c *client) request(name string, make func(reqID string) []byte) {
+func (c *client) request(name string, build func(reqID string) []byte) {
 	c.t.Helper()
 	c.mu.Lock()
 	c.req++
-	line := string(make(fmt.Sprint(c.req)))
+	line := string(build(fmt.Sprint(c.req)))
 	id := c.req
 	c.mu.Unlock()
 	if c.socket != nil {

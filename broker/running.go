@@ -85,6 +85,7 @@ func start(ctx context.Context, cfg Config, inProcess []*provider.Set) (_ *Runni
 			return nil, err
 		}
 	}
+	r.adapters.arrived()
 	r.serve(ctx, life)
 	return r, nil
 }
@@ -194,6 +195,10 @@ func (r *Running) Adapters() []AdapterAddr {
 	defer r.adapters.mu.Unlock()
 	return slices.Clone(r.adapters.addrs)
 }
+
+// Ready is closed when every proxy has, or has had, its remote adapter: from then on clients find everything. It is never closed if one
+// does not come.
+func (r *Running) Ready() <-chan struct{} { return r.adapters.ready }
 
 // Done is closed when the broker has stopped and everything it started is gone.
 func (r *Running) Done() <-chan struct{} { return r.done }

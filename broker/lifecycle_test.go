@@ -1,0 +1,277 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
+	"github.com/lightstreamer-go/lightstreamer/internal/tlcp"
+	"github.com/lightstreamer-go/lightstreamer/internal/wsconn"
+)
+
+func TestRun(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- Run(ctx, Config{Listener: l}) }()
+	resp, err := http.Post("http://"+l.Addr().String()+"/lightstreamer/heartbeat.txt?LS_protocol=TLCP-2.5.0", "text/plain", strings.NewReader("\r\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("after a clean end: %v", err)
+	}
+	if err := Run(t.Context(), Config{RequestLimit: 1}); err == nil {
+		t.Error("a wrong configuration was taken")
+	}
+	if err := Run(ctx, Config{Addr: "127.0.0.1:0"}); err != nil {
+		t.Errorf("with a context that has ended: %v", err)
+	}
+}
+
+// A broker whose listener fails says so.
+func TestListenerFails(t *testing.T) {
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Start(t.Context(), Config{Listener: l})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	<-r.Done()
+	if err := r.Err(); err == nil || !strings.Contains(err.Error(), "accepting clients") {
+		t.Errorf("got %v", err)
+	}
+	r.Close()
+}
+
+// Clients are told when the broker stops, those that do not listen notwithstanding.
+func TestShutdown(t *testing.T) {
+	d := startDemo(t, Config{})
+	socket := connect(t, d, "WS-STREAMING")
+	stream := connect(t, d, "HTTP-STREAMING")
+	poll := connect(t, d, "HTTP-POLLING")
+	subscribe(poll, tlcp.Add{SubID: 1, Mode: tlcp.ModeRaw, Group: "raw1", Schema: "a"})
+	subscribe(stream, tlcp.Add{SubID: 1, Mode: tlcp.ModeRaw, Group: "raw1", Schema: "a"})
+	poll.until(tlcp.TagCONF)
+	stream.until(tlcp.TagCONF)
+	idle := dial(t, d) // a socket without a session
+	mute := dialMute(t, d)
+	if err := d.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for _, c := range []*client{socket, stream} {
+		expectLines(t, c.transport, c.until(tlcp.TagEND), "END,48,Server is closing")
+	}
+	for line := range poll.lines { // it may have been between two polls
+		if line.Tag != tlcp.TagEND || line.Code != tlcp.CodeMaxDuration {
+			t.Errorf("a poll got %+v", line)
+		}
+	}
+	idle.expect("closed")
+	_ = mute
+	d.Close() // again, which is nothing
+	if err := d.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	other := startDemo(t, Config{})
+	if err := other.Shutdown(ctx); err == nil {
+		<-other.Done() // it was faster
+	}
+}
+
+// dialMute opens a session with a subscription, and reads nothing from then on.
+func dialMute(t *testing.T, d *demo) *wsconn.Conn {
+	t.Helper()
+	conn, err := wsconn.Dial(t.Context(), d.URL()+"/lightstreamer", wsconn.DialOptions{Subprotocol: tlcp.Latest.Subprotocol()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.CloseNow)
+	for _, m := range []string{
+		"create_session\r\nLS_adapter_set=DEMO&LS_send_sync=false",
+		"control\r\nLS_reqId=1&LS_op=add&LS_subId=1&LS_mode=RAW&LS_group=flood&LS_schema=a",
+	} {
+		if err := conn.WriteText([]byte(m)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for {
+		m, err := conn.ReadText()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(m), "CONF,1") {
+			return conn
+		}
+	}
+}
+
+// A client that does not read holds up neither the adapter nor another client.
+func TestSlowClient(t *testing.T) {
+	d := startDemo(t, Config{})
+	dialMute(t, d)
+	good := connect(t, d, "WS-STREAMING")
+	subscribe(good, tlcp.Add{SubID: 1, Mode: tlcp.ModeRaw, Group: "flood", Schema: "a"})
+	good.until(tlcp.TagCONF)
+	// Far more than the kernel takes for the other one. Each is awaited here, so that none is dropped for being too many.
+	value := strings.Repeat("x", 30<<10)
+	for i := range 600 {
+		d.data.update(t, "flood", "a", fmt.Sprint(i, value))
+		if got := good.until(tlcp.TagU); len(got) != 1 || !strings.HasPrefix(got[0], fmt.Sprintf("U,1,1,%dx", i)) {
+			t.Fatalf("update %d: got %d lines, %.20q", i, len(got), got)
+		}
+	}
+}
+
+// A client that does not read the answers to its requests is not read any more, and does not make the broker keep them all.
+func TestAnswersAreBounded(t *testing.T) {
+	d := startDemo(t, Config{WriteTimeout: 200 * time.Millisecond})
+	c := dialMute(t, d)
+	batch := "control" + strings.Repeat("\r\nLS_reqId=1&LS_op=fly", 2000)
+	for range 100_000 {
+		if c.WriteText([]byte(batch)) != nil {
+			return // the broker has given it up
+		}
+	}
+	t.Error("the broker goes on taking requests")
+}
+
+func TestIdleSocket(t *testing.T) {
+	d := startDemo(t, Config{IdleTimeout: 30 * time.Millisecond})
+	dial(t, d).expect("closed")
+	// One with a session stays; on a slow machine it may take some attempts to have one in time.
+	var busy *socketClient
+	for line := "closed"; !strings.HasPrefix(line, "CONOK"); {
+		busy = dial(t, d)
+		_ = busy.conn.WriteText([]byte("create_session\r\nLS_adapter_set=DEMO&LS_send_sync=false&LS_keepalive_millis=1000"))
+		line = busy.next()
+	}
+	busy.expect("SERVNAME,*", "CLIENTIP,*", "CONS,unlimited", "PROBE")
+	busy.send("control", "LS_reqId=1&LS_op=force_rebind")
+	busy.expect("REQOK,1", "LOOP,0", "closed")
+}
+
+func TestMaxConnections(t *testing.T) {
+	d := startDemo(t, Config{MaxConnections: 2})
+	first, second := dial(t, d), dial(t, d)
+	connected := make(chan *socketClient)
+	go func() { connected <- dial(t, d) }()
+	second.send("wsok")
+	second.expect("WSOK")
+	select {
+	case <-connected:
+		t.Error("a third connection was accepted")
+	default:
+	}
+	first.conn.CloseNow()
+	c := <-connected
+	c.send("wsok")
+	c.expect("WSOK")
+}
+
+// Clients that vanish leave nothing behind.
+func TestAbruptDisconnects(t *testing.T) {
+	d := startDemo(t, Config{})
+	before := runtime.NumGoroutine()
+	const clients = 200
+	var conns []net.Conn
+	for i := range clients {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", d.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		conns = append(conns, conn)
+		conn.SetDeadline(time.Now().Add(patience))
+		switch i % 4 {
+		case 0: // in the middle of a request
+			fmt.Fprint(conn, "POST /lightstreamer/create_session.txt?LS_protocol=TLCP-2.5.0 HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nLS_adap")
+		case 1: // an HTTP stream
+			body := "LS_adapter_set=DEMO&LS_send_sync=false"
+			fmt.Fprintf(conn, "POST /lightstreamer/create_session.txt?LS_protocol=TLCP-2.5.0 HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+			await(t, conn, "CONS,unlimited\r\n")
+		default: // a WebSocket, with a session half of the time
+			upgrade(t, conn)
+			if i%4 == 3 {
+				sendFrame(conn, "create_session\r\nLS_adapter_set=DEMO&LS_send_sync=false")
+				await(t, conn, "CONS,unlimited\r\n")
+				sendFrame(conn, "control\r\nLS_reqId=1&LS_op=add&LS_subId=1&LS_mode=MERGE&LS_group=merge1&LS_schema=a&LS_snapshot=true")
+			}
+		}
+	}
+	if n := runtime.NumGoroutine(); n < before+clients {
+		t.Errorf("%d goroutines with %d clients: the test does not see them", n-before, clients)
+	}
+	for _, conn := range conns {
+		conn.(*net.TCPConn).SetLinger(0) // a reset, as from a machine that is gone
+		conn.Close()
+	}
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(patience)
+	for runtime.NumGoroutine() > before {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			buf := make([]byte, 1<<20)
+			t.Fatalf("%d goroutines are left:\n%s", runtime.NumGoroutine()-before, buf[:runtime.Stack(buf, true)])
+		}
+	}
+}
+
+// await reads until a text has come.
+func await(t *testing.T, conn net.Conn, text string) {
+	t.Helper()
+	var got []byte
+	for buf := make([]byte, 4096); !strings.Contains(string(got), text); {
+		n, err := conn.Read(buf)
+		if err != nil {
+			t.Fatalf("%v after %q", err, got)
+		}
+		got = append(got, buf[:n]...)
+	}
+}
+
+func upgrade(t *testing.T, conn net.Conn) {
+	t.Helper()
+	fmt.Fprintf(conn, "GET /lightstreamer HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"+
+		"Sec-WebSocket-Key: nyhhQ4CdPEMnho9xUR9BkQ==\r\nSec-WebSocket-Protocol: %s\r\n\r\n", tlcp.Latest.Subprotocol())
+	await(t, conn, "\r\n\r\n")
+}
+
+// sendFrame sends a text message, masked with zeros.
+func sendFrame(conn net.Conn, text string) {
+	head := []byte{0x81, 0xFE, byte(len(text) >> 8), byte(len(text)), 0, 0, 0, 0}
+	if len(text) < 126 {
+		head = []byte{0x81, 0x80 | byte(len(text)), 0, 0, 0, 0}
+	}
+	conn.Write(append(head, text...))
+}
+
+// What the Metadata Adapter may ask for reaches the client.
+func TestForcedTermination(t *testing.T) {
+	d := startDemo(t, Config{})
+	c := connect(t, d, "HTTP-STREAMING")
+	subscribe(c, tlcp.Add{SubID: 1, Mode: tlcp.ModeRaw, Group: "raw1", Schema: "a"})
+	c.until(tlcp.TagCONF)
+	cause := &provider.Cause{Code: -3, Message: provider.T("custom, cause")}
+	if err := d.sessions.ControlOf("DEMO").ForceSessionTermination(c.session, cause); err != nil {
+		t.Fatal(err)
+	}
+	expectLines(t, "termination", c.until(tlcp.TagEND), "END,-3,custom, cause")
+}
