@@ -1,16 +1,22 @@
 package broker
 
 import (
+	"crypto/ed25519"
 	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
 	"github.com/lightstreamer-go/lightstreamer/internal/tlcp"
 	"github.com/lightstreamer-go/lightstreamer/internal/wsconn"
 )
@@ -145,6 +151,76 @@ func TestClientData(t *testing.T) {
 	if u.Name.S != "Ann B" || u.Password.S != "p+w" || u.Headers["x-tok"] != "abc, def" || u.Headers["user-agent"] != "test/1" ||
 		u.Headers["host"] != d.Addr().String() || u.Headers["REQUEST_ID"] == "" || u.Principal != nil {
 		t.Errorf("got %+v", u)
+	}
+}
+
+// On an address that asks for client certificates the Metadata Adapter learns whose it is, or that there was none.
+func TestPrincipal(t *testing.T) {
+	helper := httptest.NewUnstartedServer(nil)
+	helper.StartTLS() // for its certificate
+	defer helper.Close()
+	trust := helper.Client().Transport.(*http.Transport).TLSClientConfig
+	cert, pool := clientCertificate(t)
+	d := startDemo(t, Config{TLSConfig: &tls.Config{
+		Certificates: helper.TLS.Certificates, ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: pool,
+	}})
+	principal := func(certs ...tls.Certificate) *provider.Text {
+		t.Helper()
+		config := trust.Clone()
+		config.Certificates = certs
+		conn, err := wsconn.Dial(t.Context(), d.URL()+"/lightstreamer", wsconn.DialOptions{Subprotocol: tlcp.Latest.Subprotocol(), TLS: config})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.CloseNow()
+		conn.WriteText([]byte("create_session\r\nLS_adapter_set=DEMO"))
+		if _, err := conn.ReadText(); err != nil {
+			t.Fatal(err)
+		}
+		d.metadata.mu.Lock()
+		defer d.metadata.mu.Unlock()
+		return d.metadata.users[len(d.metadata.users)-1].Principal
+	}
+	if p := principal(); p == nil || !p.Null {
+		t.Errorf("without a certificate: %+v", p)
+	}
+	if p := principal(cert); p == nil || p.Null || p.S != "CN=ann" {
+		t.Errorf("with a certificate: %+v", p)
+	}
+}
+
+// clientCertificate makes a certificate, and the pool that trusts it.
+func clientCertificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "ann"}, NotAfter: time.Now().Add(time.Hour),
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(nil, template, template, public, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(cert)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private}, pool
+}
+
+func TestURL(t *testing.T) {
+	r, err := Start(t.Context(), Config{Addr: ":0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if want := fmt.Sprintf("http://localhost:%d", r.Addr().(*net.TCPAddr).Port); r.URL() != want {
+		t.Errorf("got %s, want %s", r.URL(), want)
 	}
 }
 
