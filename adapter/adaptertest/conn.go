@@ -1,10 +1,10 @@
 package adaptertest
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -36,7 +36,8 @@ type Conn struct {
 	keeps   int
 	params  map[string]string // of RAC
 	over    error             // why nothing more comes
-	silence *time.Timer       // keepalive time-out; nil: none
+	silence *time.Timer       // fires after timeout of silence; nil: nobody minds
+	timeout time.Duration     // the proxy's KeepaliveTimeout
 	stalled bool
 }
 
@@ -48,7 +49,7 @@ var errSilence = errors.New("keepalive timeout")
 
 func newConn(p *Proxy, s *socket) *Conn {
 	s.out.update(func() { s.out.limit = 0 }) // what a test sends is bounded by the test
-	c := &Conn{proxy: p, report: p.report, socket: s, done: make(chan struct{}), check: newChecker(p.kind(), p.Modes)}
+	c := &Conn{proxy: p, report: p.report, socket: s, done: make(chan struct{}), check: newChecker(p.kind(), maps.Clone(p.Modes)), timeout: p.KeepaliveTimeout}
 	go c.read()
 	return c
 }
@@ -164,7 +165,7 @@ func (c *Conn) line(raw []byte, bareLF bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.silence != nil && !c.stalled {
-		c.silence.Reset(c.proxy.KeepaliveTimeout)
+		c.silence.Reset(c.timeout)
 	}
 	r := c.check.received(raw)
 	c.log.received(string(raw))
@@ -432,6 +433,8 @@ func (c *Conn) ExpectFailure() string {
 	if err != nil {
 		c.fatal("no FAL: %v", err)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	return failureText(r, c.check.version)
 }
 
@@ -517,7 +520,7 @@ func (c *Conn) stall(on bool) {
 		if c.silence != nil && c.over == nil {
 			c.silence.Stop()
 			if !on {
-				c.silence.Reset(c.proxy.KeepaliveTimeout)
+				c.silence.Reset(c.timeout)
 			}
 		}
 	}
@@ -539,7 +542,7 @@ func (c *Conn) Delay(d time.Duration) {
 
 // watchSilence begins to hold the adapter to the keepalive time-out.
 func (c *Conn) watchSilence() {
-	timeout := c.proxy.KeepaliveTimeout
+	timeout := c.timeout
 	if timeout <= 0 {
 		return
 	}
@@ -578,19 +581,6 @@ func (c *Conn) leftovers() {
 				failureText(r, c.check.version), &c.log)
 		}
 	}
-}
-
-// dialed is a net.Conn of any network as a socket: those of this package's Network are.
-func dialed(ctx context.Context, n *Network, addr string) (*socket, error) {
-	conn, err := n.Dial(ctx, "tcp", addr)
-	if err != nil {
-		return nil, err
-	}
-	s, ok := conn.(*socket)
-	if !ok {
-		return nil, fmt.Errorf("adaptertest: dial %s: %T is not a connection in memory", addr, conn)
-	}
-	return s, nil
 }
 
 func showValue(v any) string {

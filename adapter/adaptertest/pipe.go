@@ -59,11 +59,11 @@ func (h *half) read(p []byte) (int, error) {
 		case len(p) == 0:
 			return 0, nil
 		case !h.stalled && len(h.sent) > 0:
-			if wait := time.Until(h.sent[0].due); h.sent[0].due.IsZero() || wait <= 0 {
+			wait := time.Until(h.sent[0].due)
+			if h.sent[0].due.IsZero() || wait <= 0 {
 				return h.take(p)
-			} else {
-				time.AfterFunc(wait, h.wake)
 			}
+			time.AfterFunc(wait, h.wake)
 		}
 		h.cond.Wait()
 	}

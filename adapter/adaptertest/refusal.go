@@ -12,19 +12,19 @@ type ErrorKind uint8
 
 // The kinds, named like the types of package adapter.
 const (
-	AnyError                ErrorKind = iota // for Refused: whatever the kind
-	GenericError                             // E: any other error, a panic
-	DataProviderError                        // ED
-	SubscribeError                           // EU
-	FailureError                             // EF
-	MetadataProviderError                    // EM
-	AccessError                              // EA
-	ResourceUnavailableError                 // ER
-	CreditsError                             // EC
-	ConflictingSessionError                  // EX
-	ItemsError                               // EI
-	SchemaError                              // ES
-	NotificationError                        // EN
+	AnyError                 ErrorKind = iota // for Refused: whatever the kind
+	GenericError                              // E: any other error, a panic
+	DataProviderError                         // ED
+	SubscribeError                            // EU
+	FailureError                              // EF
+	MetadataProviderError                     // EM
+	AccessError                               // EA
+	ResourceUnavailableError                  // ER
+	CreditsError                              // EC
+	ConflictingSessionError                   // EX
+	ItemsError                                // EI
+	SchemaError                               // ES
+	NotificationError                         // EN
 )
 
 var errorKinds = [...]struct {

@@ -102,7 +102,8 @@ func (k *checker) notification(r *received, line ari.Line) string {
 	return wrong
 }
 
-func parseNotification(e *Event, line ari.Line, v ari.Version) (item, id string, err error) {
+// parseNotification fills in e and returns item and subscription id.
+func parseNotification(e *Event, line ari.Line, v ari.Version) (string, string, error) {
 	switch line.Method {
 	case ari.UD3:
 		u, err := ari.ParseUpdate(line.Body, v)
@@ -142,6 +143,5 @@ func parseNotification(e *Event, line ari.Line, v ari.Version) (item, id string,
 	default:
 		e.Kind = EndOfSnapshotEvent
 	}
-	item, id, err = ari.ParseItemEvent(line.Body, v)
-	return item, id, err
+	return ari.ParseItemEvent(line.Body, v)
 }
