@@ -52,6 +52,7 @@ func (s *Session) rebound(c Client, req tlcp.BindSession) (*Binding, *tlcp.Sessi
 		return nil, tlcp.NewSessionError(tlcp.CodeRecoveryUnavailable)
 	default:
 		s.cursor = req.RecoveryFrom
+		s.looped = min(s.looped, s.cursor) // the client has not seen the LOOP
 	}
 	if s.bound != nil {
 		s.bound.abandon()

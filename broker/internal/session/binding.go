@@ -341,7 +341,9 @@ func (b *Binding) quiet(out []byte, now time.Time) (lines []byte, wait time.Dura
 	if !b.req.NoSync {
 		if !b.sync.After(now) {
 			out = tlcp.AppendSYNC(out, now.Sub(b.began))
-			b.sync = b.sync.Add(s.m.cfg.SyncInterval)
+			for !b.sync.After(now) {
+				b.sync = b.sync.Add(s.m.cfg.SyncInterval)
+			}
 		}
 		until(b.sync)
 	}

@@ -224,6 +224,12 @@ func TestSync(t *testing.T) {
 		c.take()
 		pass(61 * time.Second)
 		expect(t, c.take(), "SYNC,20", "SYNC,40", "SYNC,60")
+		release := c.stall()
+		pass(50 * time.Second) // the SYNC of second 80 hangs, that of 100 is not made up for
+		release()
+		expect(t, c.take(), "SYNC,80", "SYNC,111")
+		pass(9 * time.Second)
+		expect(t, c.take(), "SYNC,120")
 	})
 }
 

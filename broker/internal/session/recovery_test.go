@@ -152,6 +152,30 @@ func TestRecoveryRepeated(t *testing.T) {
 	})
 }
 
+// TestLostLoop: the client has not seen the last poll, nor its LOOP, and not the first recovery either; a stray plain bind in between
+// must not make lines vanish.
+func TestLostLoop(t *testing.T) {
+	inWorld(t, Config{}, func(t *testing.T, w *world) {
+		c := w.create(ws, "")
+		w.ok(c.id(), add(1, "RAW", "i", "a", ""))
+		c.take()
+		w.ok(c.id(), "LS_op=force_rebind")
+		<-c.end
+		w.send("i", "a=1", "a=2")
+		p := w.bind(overHTTP, "LS_session="+c.id()+"&LS_polling=true&LS_polling_millis=0&LS_idle_millis=0", func(c *conn) { c.mute, c.limit = true, 0 })
+		if end := <-p.end; end.Reason != Looped {
+			t.Fatalf("end %+v", end)
+		}
+		if _, err := w.tryBind(overHTTP, "LS_session="+c.id()+"&LS_recovery_from=2&LS_polling=true&LS_polling_millis=0"); err != nil {
+			t.Fatal(err)
+		} else {
+			w.m.wg.Done() // in place of its Run
+		}
+		c = w.bind(ws, "LS_session="+c.id())
+		expect(t, data(c.take()), "U,1,1,1", "U,1,1,2")
+	})
+}
+
 func TestRecoveryRefused(t *testing.T) {
 	inWorld(t, Config{HistoryBytes: 10_000, HistoryTime: 5 * time.Second}, func(t *testing.T, w *world) {
 		c := w.create(ws, "LS_keepalive_millis=30000")
