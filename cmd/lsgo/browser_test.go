@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,17 +18,22 @@ import (
 type page struct {
 	t   *testing.T
 	ctx context.Context
+
+	mu       sync.Mutex
+	troubles []string // errors and warnings on its console
 }
 
 // openPage starts a browser and opens the address. What the page writes to its console goes to the test's output.
 func openPage(t *testing.T, url string) *page {
 	t.Helper()
-	p := &page{t: t, ctx: startBrowser(t)}
+	p := &page{t: t}
+	p.startBrowser()
 	p.must(chromedp.Do(p.ctx, chromedp.Navigate(url)))
 	return p
 }
 
-func startBrowser(t *testing.T) context.Context {
+func (p *page) startBrowser() {
+	t := p.t
 	t.Helper()
 	var browser string
 	for _, name := range []string{os.Getenv("CHROME"), "chromium", "chromium-browser", "google-chrome"} {
@@ -68,9 +74,24 @@ func startBrowser(t *testing.T) context.Context {
 				return
 			}
 			t.Logf("console: %v", message)
+			if message.Type != "log" && message.Type != "info" && message.Type != "debug" {
+				p.mu.Lock()
+				p.troubles = append(p.troubles, message.String())
+				p.mu.Unlock()
+			}
 		}
 	}()
-	return ctx
+	p.ctx = ctx
+}
+
+// checkConsole fails the test if the browser or the page has complained.
+func (p *page) checkConsole() {
+	p.t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, trouble := range p.troubles {
+		p.t.Errorf("on the console: %s", trouble)
+	}
 }
 
 func (p *page) must(err error) {

@@ -45,6 +45,7 @@ func TestPageShowsPrices(t *testing.T) {
 	if eval[bool](p, "!document.getElementById('notice').hidden") {
 		t.Error("the page complains although everything works")
 	}
+	p.checkConsole()
 }
 
 func TestPageFlashesChanges(t *testing.T) {
@@ -74,6 +75,7 @@ func TestPageTransports(t *testing.T) {
 		eval[bool](p, "(window.before = "+price+", true)")
 		p.await("a new price over "+transport, price+" !== before")
 	}
+	p.checkConsole()
 }
 
 func TestPageChat(t *testing.T) {

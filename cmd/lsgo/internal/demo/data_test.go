@@ -69,13 +69,25 @@ func (p *proxy) say(line string) {
 	}
 }
 
+// line returns the next line. A minute of fake time without one fails the test: keepalives would go on for ever.
+func (p *proxy) line() string {
+	p.t.Helper()
+	select {
+	case line, open := <-p.lines:
+		if !open {
+			p.t.Fatal("the connection was closed")
+		}
+		return line
+	case <-time.After(time.Minute):
+		p.t.Fatal("no line for a minute")
+		return ""
+	}
+}
+
 // next returns the next line, which has to be of the given method.
 func (p *proxy) next(method string) ari.Line {
 	p.t.Helper()
-	text, open := <-p.lines
-	if !open {
-		p.t.Fatalf("the connection was closed instead of %s", method)
-	}
+	text := p.line()
 	line, err := ari.ParseLine([]byte(text))
 	if err != nil || string(line.Name) != method {
 		p.t.Fatalf("%q instead of %s (%v)", text, method, err)
@@ -103,7 +115,7 @@ func (p *proxy) subscribe(item string) {
 func (p *proxy) subscribed(n int, eos bool) (snapshot []ari.Update) {
 	p.t.Helper()
 	for range n + 1 + map[bool]int{true: 1}[eos] {
-		line, err := ari.ParseLine([]byte(<-p.lines))
+		line, err := ari.ParseLine([]byte(p.line()))
 		if err != nil {
 			p.t.Fatal(err)
 		}
@@ -192,15 +204,12 @@ func TestUnsubscribeEndsTheStream(t *testing.T) {
 			p.subscribed(1, false)
 			p.event()
 			p.say(string(ari.AppendUnsubscribe(nil, "usb", ari.V191, "item1")))
-			for line := range p.lines {
-				if strings.HasPrefix(line, "usb|USB|V") {
-					break
-				}
+			for !strings.HasPrefix(p.line(), "usb|USB|V") {
 			}
 			s.Wait() // while the connection lives
 			<-time.After(time.Minute)
 			if len(p.lines) > 0 {
-				t.Errorf("after the unsubscription: %s", <-p.lines)
+				t.Errorf("after the unsubscription: %s", p.line())
 			}
 		})
 	})
