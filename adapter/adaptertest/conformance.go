@@ -1,9 +1,7 @@
 package adaptertest
 
 import (
-	"fmt"
 	"io"
-	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -375,14 +373,4 @@ func (s *suite) stop() {
 	if n := s.server.Stats().Callbacks; n != 0 {
 		s.errorf("%d callbacks have not returned after the stop. They should end with their context", n)
 	}
-}
-
-// String lists the items.
-func (o Options) String() string {
-	names := make([]string, 0, len(o.Items))
-	for _, item := range o.Items {
-		names = append(names, item.Name)
-	}
-	slices.Sort(names)
-	return fmt.Sprintf("conformance of %q", names)
 }

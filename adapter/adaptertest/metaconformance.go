@@ -182,7 +182,7 @@ func (s *metaSuite) round(c *Conn, x texts) []*pending {
 func (s *metaSuite) answered(c *Conn, all []*pending) {
 	s.Helper()
 	for _, p := range all {
-		c.wait(p)
+		_, _ = c.wait(p)
 	}
 	c.AwaitReplies()
 }
