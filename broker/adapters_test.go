@@ -139,6 +139,13 @@ func TestRemoteAdapters(t *testing.T) {
 			if err := r.Err(); err != nil {
 				t.Errorf("a broker that was told to stop has the error %v", err)
 			}
+			for _, p := range r.adapters.remotes {
+				select {
+				case <-p.Done():
+				default:
+					t.Error("a proxy is still there after Close")
+				}
+			}
 		})
 	}
 }
@@ -155,6 +162,12 @@ func TestMetadataFirst(t *testing.T) {
 			}
 			t.Cleanup(r.Close)
 			at := r.Adapters()
+			r.adapters.mu.Lock()
+			started := len(r.adapters.remotes)
+			r.adapters.mu.Unlock()
+			if want := map[bool]int{true: 1, false: 2}[first]; started != want {
+				t.Errorf("%d proxies have started, want %d", started, want)
+			}
 			initialised := make(chan string, 10)
 			run(t, &adapter.DataServer{Provider: quotes{initialised}, Addr: at[1].Addr.String()})
 			var order []string
@@ -355,6 +368,9 @@ func TestLateData(t *testing.T) {
 		t.Error("called before the start")
 	}
 	late.start(data)
+	if _, ok := data.sinks["raw2"]; !ok || len(data.sinks) != 1 {
+		t.Errorf("at the start: %v, want raw2 alone", data.sinks)
+	}
 	late.Subscribe("raw3", nil)
 	late.Unsubscribe("raw2")
 	if _, ok := data.sinks["raw3"]; !ok || len(data.sinks) != 1 {

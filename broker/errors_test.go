@@ -2,10 +2,12 @@ package broker
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lightstreamer-go/lightstreamer/internal/tlcp"
 	"github.com/lightstreamer-go/lightstreamer/internal/wsconn"
@@ -168,6 +170,19 @@ func TestOversizedRequests(t *testing.T) {
 			t.Errorf("HTTP, creation of %d bytes: got %q", size, got)
 		}
 	}
+	// A client that writes all of its request before it reads sees the answer, too.
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", d.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(patience))
+	body := message(4 << 20)
+	if _, err := fmt.Fprintf(conn, "POST /lightstreamer/msg.txt?LS_protocol=TLCP-2.5.0&LS_session=%s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s",
+		session, len(body), body); err != nil {
+		t.Fatal(err)
+	}
+	await(t, conn, refusal)
 	c.send("msg", message(3000))
 	c.expect(refusal)
 	c.send("msg", message(500))

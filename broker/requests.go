@@ -62,7 +62,7 @@ func (f *frontend) answers(ctx context.Context, req request) []byte {
 				out = refusal.Append(out)
 				return
 			}
-			c.Session, c.NoAck = orDefault(c.Session, req.session), false
+			c.Session = orDefault(c.Session, req.session)
 			out = f.sessions.Control(ctx, req.client, nil, c, out)
 		case tlcp.NameMsg:
 			m, refusal := tlcp.ParseMessage(line)
@@ -70,7 +70,7 @@ func (f *frontend) answers(ctx context.Context, req request) []byte {
 				out = refusal.Append(out)
 				return
 			}
-			m.Session, m.NoAck = orDefault(m.Session, req.session), false
+			m.Session = orDefault(m.Session, req.session)
 			out = f.sessions.Message(ctx, req.client, nil, m, out)
 		default:
 			h, refusal := tlcp.ParseHeartbeat(line)
