@@ -131,6 +131,92 @@ func TestSubscriptionTimeout(t *testing.T) {
 	})
 }
 
+// TestTimeoutsOneByOne: each request has its own time.
+func TestTimeoutsOneByOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, ln := startData(t, proxy.DataConfig{Config: proxy.Config{Timeout: 5 * time.Second}})
+		r := connectData(t, ln)
+		for i := range 4 {
+			d.Subscribe(fmt.Sprint(i), &sink{t: t})
+			id := r.request(fmt.Sprintf("SUB|S|%d", i))
+			if i == 2 {
+				r.say("%s|SUB|V", id)
+			}
+			pass(time.Second)
+		}
+		for i, want := range []int64{0, 1, 2, 2, 3} {
+			synctest.Wait()
+			if n := d.Stats().TimedOut; n != want {
+				t.Errorf("%d s after the last: %d timed out, want %d", i+1, n, want)
+			}
+			pass(time.Second)
+		}
+	})
+}
+
+// slowSink holds up the first event until it is let go.
+type slowSink struct {
+	sink
+	entered, leave chan struct{}
+}
+
+func (s *slowSink) Update(u provider.Update) {
+	close(s.entered)
+	<-s.leave
+	s.sink.Update(u)
+}
+
+func (s *slowSink) ClearSnapshot() {
+	close(s.entered)
+	<-s.leave
+	s.sink.ClearSnapshot()
+}
+
+// TestUnsubscribeWaits: for the event being delivered, after which there is none. Not in a bubble, whose clock would stand
+// still while a lock is waited for.
+func TestUnsubscribeWaits(t *testing.T) {
+	d, ln := startData(t, proxy.DataConfig{})
+	r := connect(t, ln).init(ari.Data, ari.Latest)
+	<-d.Ready()
+	s := &slowSink{sink{t: t}, make(chan struct{}), make(chan struct{})}
+	d.Subscribe("i", s)
+	id := r.request("SUB|S|i")
+	r.say("1|UD3|S|i|S|%s|B|0|S|a|S|1\r\n1|UD3|S|i|S|%s|B|0|S|a|S|2", id, id)
+	<-s.entered
+	left := background(func() error { d.Unsubscribe("i"); s.ended.Store(true); return nil })
+	r.request("USB|S|i") // sent all the same
+	select {
+	case <-left:
+		t.Error("Unsubscribe has returned while an event is being delivered")
+	case <-time.After(20 * time.Millisecond): // a wrong Unsubscribe returns by then, or is found out by the sink
+	}
+	close(s.leave)
+	<-left
+	d.Close()
+	if len(s.list) != 1 || s.list[0] != "live a=1" {
+		t.Errorf("the item got %v", s.list)
+	}
+}
+
+// TestUnsubscribeDuringLoss: an item left while the others are told of the loss is not told any more.
+func TestUnsubscribeDuringLoss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, ln := startData(t, proxy.DataConfig{Config: proxy.Config{Robust: true}, EventsRecovery: proxy.EnforceSnapshot})
+		r := connectData(t, ln)
+		first := &slowSink{sink{t: t}, make(chan struct{}), make(chan struct{})}
+		second := &sink{t: t}
+		d.Subscribe("1", first)
+		d.Subscribe("2", second)
+		r.nc.Close()
+		<-first.entered
+		d.Unsubscribe("2")
+		second.ended.Store(true)
+		close(first.leave)
+		first.expect("CLS")
+		second.expect("")
+	})
+}
+
 func TestRepliesInAnyOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, ln := startData(t, proxy.DataConfig{})
@@ -258,9 +344,9 @@ func TestRecovery(t *testing.T) {
 				}
 				d.Unsubscribe("gone")
 				gone.ended.Store(true)
-				new := &sink{t: t}
-				d.Subscribe("new", new)
-				new.expect("EOS")
+				late := &sink{t: t}
+				d.Subscribe("new", late)
+				late.expect("EOS")
 
 				r = connectData(t, ln)
 				r.request("SUB|S|early")
@@ -274,7 +360,7 @@ func TestRecovery(t *testing.T) {
 				r.say("1|UD3|S|s|S|%s|B|1|S|a|S|2\r\n1|EOS|S|s|S|%s\r\n1|UD3|S|s|S|%s|B|0|S|a|S|3", again, again, again)
 				s.expect(strings.Trim(strings.ReplaceAll(tt.snap+", "+tt.eos+", live a=3", ", , ", ", "), ", "))
 				r.say("1|UD3|S|new|S|%s|B|1|S|a|S|2", newID)
-				new.expect(tt.snap)
+				late.expect(tt.snap)
 				// A snapshot that the lost remote had not completed is not a hole.
 				r.say("1|UD3|S|half|S|%s|B|1|S|a|S|2\r\n1|EOS|S|half|S|%s\r\n1|CLS|S|half|S|%s", halfID, halfID, halfID)
 				want := "snap a=2, EOS, CLS"
