@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"maps"
 	"net"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,8 +16,8 @@ import (
 
 // A link is one connection to a proxy, from its first line to its end. A reconnect makes a new one: nothing is shared between two.
 //
-// Goroutines: read (the caller of serve), write (writer.run), one for each callback at work (calls). User code runs only on the latter, never on
-// the reader, and no lock is held then.
+// Goroutines: read, write (writer.run), and the workers that run callbacks (calls). User code runs only on the latter, never on the reader, and no lock
+// is held then.
 type link struct {
 	*settings
 	info    ConnInfo
@@ -29,7 +27,7 @@ type link struct {
 	ctx     context.Context // what callbacks get; ends with the connection, after its subscriptions
 	lost    chan error      // the first reason to end the connection
 	handler handler
-	calls   calls
+	calls   *calls
 	control Control
 
 	asked atomic.Bool // the proxy has asked for the initialisation
@@ -116,7 +114,7 @@ func (l *link) flush() {
 }
 
 func (l *link) waitCalls() {
-	if hanging := l.calls.wait(l.stopTimeout); len(hanging) > 0 {
+	if hanging := l.calls.stop(l.stopTimeout); len(hanging) > 0 {
 		l.log.Error("callbacks do not return; left behind", "callbacks", hanging)
 	}
 }
@@ -257,7 +255,7 @@ func (l *link) initRequest(line ari.Line, raw []byte) {
 	id := string(line.ID)
 	params, err := ari.ParseParams(line.Body)
 	// On a goroutine of its own, so that the end of the connection is noticed meanwhile.
-	l.calls.start("Initialize", func() {
+	l.calls.start("Initialize", "", func() {
 		if err == nil {
 			err = l.initialize(id, params)
 		}
@@ -319,109 +317,4 @@ func (l *link) keepaliveHint(params []ari.Param) (time.Duration, bool) {
 		l.log.Warn("parameter of the proxy is not an integer; ignored", "parameter", ari.ParamKeepaliveHint, "value", text.S)
 	}
 	return hint, ok
-}
-
-// --------------------------------------------------------------------------------------------------------------- callbacks
-
-// calls are the callbacks at work. Each is known by name, so that one that does not return can be told.
-type calls struct {
-	limit int           // at the same time; 0: none
-	count *atomic.Int64 // of all the links of the server
-
-	mu     sync.Mutex
-	names  map[*string]struct{}
-	queue  []call        // over the limit
-	idle   chan struct{} // made by wait, closed when the last call returns
-	closed bool
-}
-
-type call struct {
-	name string
-	run  func()
-}
-
-// start runs f on a goroutine of its own, now or when the limit allows. After wait nothing is started.
-func (c *calls) start(name string, f func()) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
-	case c.closed:
-	case c.limit > 0 && len(c.names) >= c.limit:
-		c.queue = append(c.queue, call{name, f})
-	default:
-		go c.work(call{name, f}, c.enter(name))
-	}
-}
-
-func (c *calls) enter(name string) *string {
-	if c.names == nil {
-		c.names = make(map[*string]struct{})
-	}
-	c.names[&name] = struct{}{}
-	c.count.Add(1)
-	return &name
-}
-
-// work runs a call, and those that waited for it.
-func (c *calls) work(f call, key *string) {
-	for key != nil {
-		f.run()
-		f, key = c.next(key)
-	}
-}
-
-func (c *calls) next(done *string) (call, *string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.names, done)
-	c.count.Add(-1)
-	if len(c.queue) > 0 {
-		f := c.queue[0]
-		c.queue = c.queue[1:]
-		return f, c.enter(f.name)
-	}
-	if c.idle != nil && len(c.names) == 0 {
-		close(c.idle)
-		c.idle = nil
-	}
-	return call{}, nil
-}
-
-// wait returns when no call is at work, or after the time-out with the names of those that are.
-func (c *calls) wait(timeout time.Duration) []string {
-	c.mu.Lock()
-	c.closed, c.queue = true, nil
-	if len(c.names) == 0 {
-		c.mu.Unlock()
-		return nil
-	}
-	idle := make(chan struct{})
-	c.idle = idle
-	c.mu.Unlock()
-	timer := time.NewTimer(timeout)
-	defer timer.Stop()
-	select {
-	case <-idle:
-		return nil
-	case <-timer.C:
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.idle = nil
-	var names []string
-	for name := range c.names {
-		names = append(names, *name)
-	}
-	return names
-}
-
-// protect makes an error of a panic in user code.
-func protect(log *slog.Logger, callback string, f func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			log.Error("panic in "+callback, "panic", p, "stack", string(debug.Stack()))
-			err = fmt.Errorf("panic in %s: %v", callback, p)
-		}
-	}()
-	return f()
 }

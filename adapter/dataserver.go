@@ -183,7 +183,7 @@ func (h *dataHandler) push(item string, r itemRequest) {
 		unwanted.end(ErrUnsubscribed)
 	}
 	if start {
-		h.link.calls.start("Subscribe "+item, func() { h.work(item, q) })
+		h.link.calls.start("Subscribe", item, func() { h.work(item, q) })
 	}
 }
 

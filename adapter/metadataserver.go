@@ -163,7 +163,7 @@ func serve[R any](h *metadataHandler, line ari.Line, parse func([]byte, ari.Vers
 		return
 	}
 	id, m, arrived := string(line.ID), line.Method, time.Now()
-	h.calls.start(m.String(), func() {
+	h.calls.start(m.String(), "", func() {
 		var appendReply reply
 		err := protect(h.log, m.String(), func() (err error) {
 			appendReply, err = answer(r)
