@@ -19,7 +19,7 @@ type Config struct {
 
 	// Addr is the TCP address for clients. Default "127.0.0.1:8080"; port 0 picks a free one.
 	Addr string
-	// Listener, if not nil, is used instead of Addr. The broker closes it.
+	// Listener, if not nil, is used instead of Addr. The broker closes it, if it does not start, too.
 	Listener net.Listener
 	// TLSConfig, if not nil, makes the client address speak TLS (https and wss). It must hold a certificate.
 	TLSConfig *tls.Config

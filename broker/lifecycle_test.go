@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -56,6 +57,19 @@ func TestListenerFails(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	r.Close()
+}
+
+func TestListenerIsClosed(t *testing.T) {
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Start(t.Context(), Config{Listener: l, AdaptersDir: t.TempDir()}); err == nil {
+		t.Fatal("it started")
+	}
+	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the listener of a broker that did not start: %v", err)
+	}
 }
 
 // Clients are told when the broker stops, those that do not listen notwithstanding.
@@ -143,12 +157,33 @@ func TestAnswersAreBounded(t *testing.T) {
 	d := startDemo(t, Config{})
 	c := dialMute(t, d, wsconn.Options{WriteTimeout: 300 * time.Millisecond})
 	batch := []byte("control" + strings.Repeat("\r\nLS_reqId=1&LS_op=fly", 2000))
+	refused := false
 	for range 2000 { // 90 MB, whose answers are twice as much
-		if c.WriteText(batch) != nil {
-			return // the broker does not take any more
+		if refused = c.WriteText(batch) != nil; refused {
+			break
+		}
+		for _, waiting := range answersWaiting(d) {
+			if waiting > maxAnswers+200<<10 { // as many as there may be, and those of the last batch
+				t.Fatalf("%d bytes of answers wait", waiting)
+			}
 		}
 	}
-	t.Error("the broker goes on taking requests")
+	if !refused {
+		t.Error("the broker goes on taking requests")
+	}
+}
+
+// answersWaiting is how much each socket has to answer.
+func answersWaiting(d *demo) []int {
+	d.front.sockets.mu.Lock()
+	defer d.front.sockets.mu.Unlock()
+	var all []int
+	for s := range d.front.sockets.open {
+		s.answer.mu.Lock()
+		all = append(all, len(s.answer.lines))
+		s.answer.mu.Unlock()
+	}
+	return all
 }
 
 func TestIdleSocket(t *testing.T) {

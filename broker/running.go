@@ -50,6 +50,13 @@ func Start(ctx context.Context, cfg Config) (*Running, error) { return start(ctx
 // start also puts sets of adapters in this process into service.
 func start(ctx context.Context, cfg Config, inProcess []*provider.Set) (_ *Running, err error) {
 	cfg = cfg.withDefaults()
+	if cfg.Listener != nil {
+		defer func() {
+			if err != nil {
+				_ = cfg.Listener.Close() // it is the broker's, come what may
+			}
+		}()
+	}
 	if err = cfg.check(); err != nil {
 		return nil, err
 	}
