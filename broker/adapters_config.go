@@ -4,13 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 
 	"github.com/lightstreamer-go/lightstreamer/adaptersxml"
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/literal"
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/proxy"
-	"github.com/lightstreamer-go/lightstreamer/internal/ari"
 )
 
 // metadataConfig converts the settings of a Metadata Adapter and opens its port.
@@ -75,8 +75,10 @@ func (a *adapters) proxyConfig(x *adaptersxml.Set, p *adaptersxml.Provider) (pro
 	for _, c := range s.Credentials {
 		cfg.Credentials = append(cfg.Credentials, proxy.Credential{User: c.User, Password: string(c.Password)})
 	}
-	for _, rp := range s.RemoteParams {
-		cfg.RemoteParams = append(cfg.RemoteParams, ari.Param{Name: rp.Name, Value: ari.T(rp.Value)})
+	// Their type is of the adapter wire, which is the proxy's business.
+	cfg.RemoteParams = slices.Grow(cfg.RemoteParams, len(s.RemoteParams))[:len(s.RemoteParams)]
+	for i, rp := range s.RemoteParams {
+		cfg.RemoteParams[i].Name, cfg.RemoteParams[i].Value.S = rp.Name, rp.Value
 	}
 	var err error
 	if cfg.TLS, err = adapterTLS(x, s); err != nil {

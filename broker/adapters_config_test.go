@@ -10,7 +10,6 @@ import (
 	"github.com/lightstreamer-go/lightstreamer/adaptersxml"
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/proxy"
-	"github.com/lightstreamer-go/lightstreamer/internal/ari"
 )
 
 // Each setting of an adapters.xml that concerns the proxy reaches it.
@@ -38,7 +37,6 @@ func TestProxySettings(t *testing.T) {
 		Set: "DEMO", Name: "LABEL", Robust: true, Whitelist: []string{"127.0.0.1", "localhost"}, Timeout: 1500 * time.Millisecond,
 		KeepaliveTimeout: 9 * time.Second, KeepaliveHint: 3 * time.Second, Auth: true,
 		Credentials:        []proxy.Credential{{User: "u", Password: "p"}},
-		RemoteParams:       []ari.Param{{Name: "remote:region", Value: ari.T("eu")}},
 		ConnectionRecovery: 700 * time.Millisecond,
 	}
 	check := func(got proxy.Config) {
@@ -47,7 +45,10 @@ func TestProxySettings(t *testing.T) {
 		if addr, ok := got.Listener.Addr().(*net.TCPAddr); !ok || !addr.IP.IsLoopback() {
 			t.Errorf("listening on %v", got.Listener.Addr())
 		}
-		got.Listener, got.Logger = nil, nil
+		if rp := got.RemoteParams; len(rp) != 1 || rp[0].Name != "remote:region" || rp[0].Value.S != "eu" || rp[0].Value.Null {
+			t.Errorf("remote parameters %v", rp)
+		}
+		got.Listener, got.Logger, got.RemoteParams = nil, nil, nil
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("got %+v\nwant %+v", got, want)
 		}

@@ -260,6 +260,7 @@ func TestAdaptersDir(t *testing.T) {
 	if len(at) != 2 || at[0].Set != "DEMO" || at[0].RemoteAddr != listener.Addr().String() || at[0].Addr != nil || at[1].Set != "OTHER" {
 		t.Errorf("adapters at %+v", at)
 	}
+	<-r.adapters.remotes[0].Ready() // without its remote the proxy serves empty snapshots
 	seeQuote(t, &demo{Running: r})
 }
 
