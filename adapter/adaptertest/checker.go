@@ -16,6 +16,7 @@ type checker struct {
 	modes   map[string]adapter.Mode
 	version ari.Version // agreed; 0 before
 
+	blind    bool // something was sent that the checker has not seen: what it does not know may be right
 	sawRAC   bool
 	inits    int  // requests sent
 	ready    bool // init answered well

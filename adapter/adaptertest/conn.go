@@ -42,7 +42,7 @@ type Conn struct {
 }
 
 // A connection on which so many events wait for a test to take them is a test gone wrong: it would fill the memory.
-const mostUnread = 200_000
+const mostUnread = 100_000
 
 // errSilence is why a connection ended on which the adapter was silent for too long.
 var errSilence = errors.New("keepalive timeout")
@@ -379,10 +379,12 @@ func (c *Conn) Send(lines ...string) {
 	}
 }
 
-// SendBytes sends bytes as they are, without an end of line and unseen by the checker.
+// SendBytes sends bytes as they are, without an end of line and unseen by the checker, which from then on does not mind answers to what it does
+// not know.
 func (c *Conn) SendBytes(p []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.check.blind = true
 	c.log.note(fmt.Sprintf("%d raw bytes sent", len(p)))
 	_, _ = c.socket.Write(p)
 }
