@@ -276,8 +276,7 @@ func (s *suite) lateUpdates() {
 	deadline := time.Now().Add(s.proxy.patience() + s.Settle)
 	for {
 		before := s.server.Stats().Dropped
-		timer := time.NewTimer(s.Settle)
-		<-timer.C
+		s.settle()
 		dropped := s.server.Stats().Dropped - before
 		if dropped == 0 {
 			return
@@ -326,9 +325,10 @@ func (s *suite) reconnect() {
 func (s *suite) slowPeer() {
 	c := s.proxy.Accept()
 	c.Stall()
-	// More than the buffers hold, whatever the provider sends.
 	for range 3 {
-		for _, it := range s.burst(c) {
+		items := s.burst(c)
+		s.settle() // what the provider sends now fills the buffers
+		for _, it := range items {
 			it.Unsubscribe()
 		}
 	}
@@ -336,6 +336,12 @@ func (s *suite) slowPeer() {
 	c.Resume()
 	c.AwaitReplies()
 	s.allServed(c)
+}
+
+// settle gives the provider time to do what it should not, or to run into a wall.
+func (s *suite) settle() {
+	timer := time.NewTimer(s.Settle)
+	<-timer.C
 }
 
 // quiet waits until no item is subscribed and no callback is at work.

@@ -222,7 +222,8 @@ func (s *metaSuite) reconnect() {
 
 func (s *metaSuite) stop() {
 	c := s.proxy.Accept()
-	s.round(c, plainTexts(0))
+	s.answered(c, s.round(c, plainTexts(0)))
+	s.round(c, plainTexts(1))
 	s.run.Stop()
 	c.ExpectClosed()
 }

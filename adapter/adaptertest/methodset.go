@@ -102,7 +102,7 @@ func isDefault(t reflect.Type) bool {
 }
 
 // declarer returns the type that a method of v comes from: that of v, or that of the field, embedded in it, that has lent the method. nil if it
-// can't be told: behind a nil pointer or interface.
+// can't be told: behind a nil interface.
 func declarer(v reflect.Value, method string) reflect.Type {
 	level := []reflect.Value{v}
 	for len(level) > 0 { // the fields of the least depth win, as in the language
@@ -117,14 +117,14 @@ func declarer(v reflect.Value, method string) reflect.Type {
 			t := v.Type()
 			if t.Kind() == reflect.Pointer {
 				t = t.Elem()
-				v = v.Elem() // invalid if nil
+				if v = v.Elem(); !v.IsValid() {
+					v = reflect.Zero(t) // behind a nil pointer the types still tell
+				}
 			}
 			if t.Kind() != reflect.Struct || declares(t, method) {
 				return t
 			}
-			if v.IsValid() {
-				next = append(next, embedded(v)...)
-			}
+			next = append(next, embedded(v)...)
 		}
 		level = next
 	}
