@@ -77,7 +77,9 @@ func stopOrderly(to *console, stop func()) error {
 		stop()
 	}()
 	s := newStyle(to.out)
-	s.gap() // the terminal has written ^C
+	if s.terminal {
+		s.gap() // ends the line with the terminal's own ^C
+	}
 	select {
 	case <-done:
 		s.line("Stopped after %.1f s.", time.Since(begin).Seconds())

@@ -8,12 +8,14 @@ import (
 
 // style writes what a person reads: indented lines, in colour on a terminal.
 type style struct {
-	out   io.Writer
-	color bool
+	out      io.Writer
+	terminal bool
+	color    bool
 }
 
 func newStyle(out io.Writer) *style {
-	return &style{out: out, color: isTerminal(out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+	terminal := isTerminal(out)
+	return &style{out: out, terminal: terminal, color: terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
 }
 
 func isTerminal(out io.Writer) bool {

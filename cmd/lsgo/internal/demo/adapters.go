@@ -22,7 +22,8 @@ type adapters struct {
 
 	count     int           // of adapters
 	connected chan struct{} // one value for each adapter that the broker has initialised
-	done      chan struct{} // closed when the adapters have ended
+	ended     sync.Once
+	done      chan struct{} // closed when one of the adapters has ended
 	err       error         // why; read after done
 }
 
@@ -64,10 +65,17 @@ func startAdapters(ctx context.Context, cfg Config, ports []Port) *adapters {
 		})
 	}
 	a.working.Go(func() { market.Run(ctx) })
-	a.working.Go(func() {
-		defer close(a.done)
-		a.err = adapter.Run(ctx, servers...)
-	})
+	// Each on its own, not with adapter.Run, which ends all with the first: when the broker stops it closes one connection
+	// after the other, and would take the rest for lost.
+	for _, server := range servers {
+		a.working.Go(func() {
+			err := server.Run(ctx)
+			a.ended.Do(func() {
+				a.err = err
+				close(a.done)
+			})
+		})
+	}
 	return a
 }
 

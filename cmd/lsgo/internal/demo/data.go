@@ -51,8 +51,8 @@ func (q *quotes) stream(sub *adapter.Subscription) {
 		var err error
 		if first {
 			err = sub.Row(quoteSchema).Snapshot(values[:]...)
-		} else {
-			err = sub.Update(changed(before, values))
+		} else if fields := changed(before, values); len(fields) > 0 {
+			err = sub.Update(fields)
 		}
 		if err != nil {
 			return // the subscription has ended
