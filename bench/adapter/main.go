@@ -115,7 +115,7 @@ func (f *feed) produce(subs []*adapter.Subscription) {
 // paced sends what is due since the start, about every millisecond.
 func (f *feed) paced(p *producer) {
 	start := monotonic()
-	for n := int64(0); !f.stopped.Load(); time.Sleep(time.Millisecond) {
+	for n := int64(0); !f.stopped.Load(); time.Sleep(time.Millisecond) { //nolint:forbidigo // the contract's pace
 		for due := (monotonic() - start) * int64(f.rate) / 1e9; n < due; n++ {
 			p.stamp()
 			p.next()
