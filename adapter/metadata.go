@@ -65,6 +65,16 @@ type MetadataProvider interface {
 	mustEmbedDefaultMetadata()
 }
 
+// A MessageResponder is a [MetadataProvider] whose answer to a message may hold a text for the client that sent it. It is looked for once, when
+// the adapter starts; RespondToUserMessage is then called in place of NotifyUserMessage, under the same rules and with the same errors.
+//
+// Only a broker that runs the adapter in its own process (broker.Config.Adapters) can pass the response on, to clients of TLCP 2.5.0. The
+// adapter wire has no room for it: a [MetadataServer] calls RespondToUserMessage and drops the response.
+type MessageResponder interface {
+	// RespondToUserMessage delivers a message sent by a client, and returns what the client is told, any text. Wire: NUM.
+	RespondToUserMessage(ctx context.Context, m UserMessage) (response string, err error)
+}
+
 // User is who opens a session.
 type User struct {
 	// Name is empty also if the client gave none; Anonymous then is true.

@@ -77,13 +77,26 @@ func (s *MetadataServer) Run(ctx context.Context) error {
 		return fmt.Errorf("adapter: %s: %w", c.title(), ErrRunning)
 	}
 	defer s.running.Store(false)
-	return run(ctx, c, func(l *link) handler { return &metadataHandler{l, s.Provider} })
+	return run(ctx, c, func(l *link) handler { return &metadataHandler{l, s.Provider, messageCallback(s.Provider)} })
+}
+
+// messageCallback is the callback for user messages.
+func messageCallback(p MetadataProvider) func(context.Context, UserMessage) error {
+	r, ok := p.(MessageResponder)
+	if !ok {
+		return p.NotifyUserMessage
+	}
+	return func(ctx context.Context, m UserMessage) error {
+		_, err := r.RespondToUserMessage(ctx, m) // the wire has no room for the response
+		return err
+	}
 }
 
 // metadataHandler turns each request into one or more callbacks, on a goroutine of its own.
 type metadataHandler struct {
 	*link
 	provider MetadataProvider
+	message  func(context.Context, UserMessage) error
 }
 
 func (h *metadataHandler) initialize(ctx context.Context, in Init) error {
@@ -123,7 +136,7 @@ func (h *metadataHandler) request(_ *link, line ari.Line) {
 		serve(h, line, ari.ParseGetUserItemData, h.userItemData)
 	case ari.NUM:
 		serve(h, line, ari.ParseNotifyUserMessage, func(r ari.NotifyUserMessage) (reply, error) {
-			return void(m), h.provider.NotifyUserMessage(h.ctx, UserMessage{User: r.User.S, SessionID: r.Session, Message: r.Message.S})
+			return void(m), h.message(h.ctx, UserMessage{User: r.User.S, SessionID: r.Session, Message: r.Message.S})
 		})
 	case ari.NNT:
 		serve(h, line, ari.ParseNotifyNewTables, h.notifyNewTables)

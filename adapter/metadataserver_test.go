@@ -450,3 +450,23 @@ func TestControlOfADataAdapter(t *testing.T) {
 	}
 	c.expect("FAL|E|feed lost")
 }
+
+// responder answers messages with a text, which the wire has no room for.
+type responder struct{ adapter.DefaultMetadata }
+
+func (responder) RespondToUserMessage(_ context.Context, m adapter.UserMessage) (string, error) {
+	if m.Message == "refuse" {
+		return "not seen", &adapter.CreditsError{Message: "no", Code: -4, UserMessage: m.User + ", no"}
+	}
+	return "not seen", nil
+}
+
+func TestResponsesAreDropped(t *testing.T) {
+	p := newProxy(t)
+	start(t, metadataServer(t, p, responder{}))
+	c := p.acceptMetadata()
+	c.say("2|NUM|S|u|S|S1|S|hello")
+	c.expect("2|NUM|V")
+	c.say("3|NUM|S|u|S|S1|S|refuse")
+	c.expect("3|NUM|EC|no|-4|u, no")
+}
