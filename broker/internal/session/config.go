@@ -11,7 +11,7 @@ import (
 // Config is what a Manager needs. Sets is required; a zero in any other field means the default its comment gives.
 type Config struct {
 	// Sets finds an Adapter Set by its id, and returns nil if there is none. It is called for each new session, from any
-	// goroutine, and must return the same pointer as long as it means the same adapters.
+	// goroutine and with a lock held, so that it must not call back, and must return the same pointer as long as it means the same adapters.
 	Sets func(id string) *provider.Set
 	// ServerName is told to clients in SERVNAME if the transport names no listening port. Default "Lightstreamer HTTP Server".
 	ServerName string

@@ -123,13 +123,18 @@ func (m *Manager) newSession(c Client, set *adapterSet, user provider.Text, gran
 func (m *Manager) open(s *Session, ttl time.Duration, c Client, req tlcp.CreateSession) (*Binding, *tlcp.SessionError) {
 	m.mu.Lock()
 	m.creating--
-	if m.closed {
+	if m.closed || s.set.released {
+		code := tlcp.CodeSessionsSuspended
+		if !m.closed {
+			code = tlcp.CodeAdapterSetUnknown
+		}
 		m.mu.Unlock()
 		s.cancel()
 		s.set.Metadata.NotifySessionClose(s.id)
-		return nil, tlcp.NewSessionError(tlcp.CodeSessionsSuspended)
+		return nil, tlcp.NewSessionError(code)
 	}
 	m.sessions[s.id] = s
+	s.set.sessions.Add(1)
 	m.mu.Unlock()
 
 	s.mu.Lock()

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,7 +40,9 @@ type Manager struct {
 // adapterSet is an Adapter Set in use, with the items of its Data Adapters.
 type adapterSet struct {
 	*provider.Set
-	sources map[string]*item.Source
+	sources  map[string]*item.Source
+	sessions sync.WaitGroup // those of the set, until they have given everything back; raised with the manager's lock held
+	released bool           // no further session; guarded by the manager's lock
 }
 
 // farewell is what a session has ended of.
@@ -55,6 +59,7 @@ const (
 
 type counters struct {
 	created, refused, bindings, lines, messages atomic.Int64
+	sent, filtered, lost                        atomic.Int64 // of subscriptions that have ended
 }
 
 // Stats counts what a Manager has and has done.
@@ -62,12 +67,16 @@ type Stats struct {
 	Sessions      int   // there are
 	Bindings      int   // connections bound
 	Subscriptions int   // there are
+	Items         int   // in use, or lingering
 	QueueBytes    int   // waiting in queues
 	HistoryBytes  int   // kept for recovery
 	Created       int64 // sessions since the start
 	Refused       int64 // creations refused since the start
 	Lines         int64 // data notifications written since the start
 	Messages      int64 // messages accepted since the start
+	Sent          int64 // updates written since the start
+	Filtered      int64 // updates merged into others or dropped, as their subscriptions allow
+	Lost          int64 // updates dropped, and their clients told so
 }
 
 // NewManager returns a manager without sessions. Close it.
@@ -91,12 +100,13 @@ func (m *Manager) enter() bool {
 
 // set returns the Adapter Set in use under an id; nil if there is none.
 func (m *Manager) set(id string) *adapterSet {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	// With the lock held, so that Release finds every set that was looked up before it went out of service.
 	ps := m.cfg.Sets(id)
 	if ps == nil {
 		return nil
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	as := m.sets[ps]
 	if as == nil {
 		as = &adapterSet{Set: ps, sources: make(map[string]*item.Source, len(ps.Data))}
@@ -201,17 +211,32 @@ func (m *Manager) Stats() Stats {
 	for _, s := range m.sessions {
 		all = append(all, s)
 	}
+	var sources []*item.Source
+	for _, as := range m.sets {
+		sources = slices.AppendSeq(sources, maps.Values(as.sources))
+	}
 	m.mu.Unlock()
 	c := &m.stats
 	st := Stats{
 		Sessions: len(all), Bindings: int(c.bindings.Load()), Created: c.created.Load(), Refused: c.refused.Load(),
 		Lines: c.lines.Load(), Messages: c.messages.Load(),
+		Sent: c.sent.Load(), Filtered: c.filtered.Load(), Lost: c.lost.Load(),
+	}
+	for _, src := range sources {
+		st.Items += src.Stats().Items
 	}
 	for _, s := range all {
 		s.mu.Lock()
 		st.Subscriptions += len(s.subs)
 		st.QueueBytes += s.queueBytes
 		st.HistoryBytes += s.history.bytes
+		for _, sub := range s.subs {
+			for _, q := range sub.queues {
+				st.Sent += q.stats.Real
+				st.Filtered += q.stats.Filtered
+				st.Lost += q.stats.Lost
+			}
+		}
 		s.mu.Unlock()
 	}
 	return st

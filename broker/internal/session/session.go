@@ -232,5 +232,6 @@ func (s *Session) cleanUp() {
 	s.messages.wg.Wait()
 	s.set.Metadata.NotifySessionClose(s.id)
 	s.m.forget(s, c)
+	s.set.sessions.Done()
 	s.m.log.Debug("session: ended", "session", s.label(), "code", c.code, "cause", c.text)
 }

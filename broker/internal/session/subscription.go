@@ -283,11 +283,15 @@ func (s *Session) remove(sub *subscription) {
 	sub.leave()
 }
 
-// close stops the flow. The session's lock is held.
+// close stops the flow. It is called once, with the session's lock held.
 func (sub *subscription) close() {
 	sub.closed = true
+	total := &sub.s.m.stats
 	for _, q := range sub.queues {
 		q.empty()
+		total.sent.Add(q.stats.Real)
+		total.filtered.Add(q.stats.Filtered)
+		total.lost.Add(q.stats.Lost)
 	}
 }
 
