@@ -117,7 +117,7 @@ func (*pointerInit) Initialize(context.Context, adapter.Init) error     { return
 func (wrongInit) Initialize(adapter.Init) error                         { return nil }
 func (wrongNames) Initialise(context.Context, adapter.Init) error       { return nil }
 func (wrongNames) IsSnapshotAvailable(string) bool                      { return true }
-func (*wrongNames) Unsubscibe(context.Context, *adapter.Subscription)   {}
+func (*wrongNames) Unsubscrib(context.Context, *adapter.Subscription)   {}
 func (wrongNames) Close() error                                         { return nil }
 func (oldSignature) Unsubscribe(ctx context.Context, item string) error { return nil }
 func (oldSignature) SnapshotAvailable(item string) bool                 { return true }
@@ -155,7 +155,7 @@ func TestAudit(t *testing.T) {
 		{"pointer receiver, pointer", &pointerInit{}, nil, nil},
 		{"wrong signature", wrongInit{}, nil, []string{"wrongInit.Initialize: its signature is\n  func(adapter.Init) error\nthat of the callback is\n  func(context.Context, adapter.Init) error"}},
 		{"wrong names", &wrongNames{}, nil, []string{
-			"Initialise; the callback is Initialize", "IsSnapshotAvailable; the callback is SnapshotAvailable", "Unsubscibe; the callback is Unsubscribe",
+			"Initialise; the callback is Initialize", "IsSnapshotAvailable; the callback is SnapshotAvailable", "Unsubscrib; the callback is Unsubscribe",
 		}},
 		{"old signatures", oldSignature{}, nil, []string{"oldSignature.Unsubscribe: its signature is", "oldSignature.SnapshotAvailable: its signature is"}},
 		{"wrapped", dataWrapper{wrongInit{}}, nil, []string{"wrongInit.Initialize"}},

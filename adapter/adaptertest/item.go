@@ -158,7 +158,10 @@ func (it *Item) state() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	text := "\nthe subscription has no reply yet"
-	if it.reply.done {
+	switch {
+	case it.reply.refusal != nil:
+		return ""
+	case it.reply.done:
 		text = "\nthe subscription was accepted"
 	}
 	if it.sub != nil && it.sub.state.over {

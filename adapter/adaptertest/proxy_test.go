@@ -238,8 +238,8 @@ func TestFaults(t *testing.T) {
 		p.Buffer = 1 << 10
 		srv := &adapter.DataServer{MaxPending: 1 << 10, Provider: subscribe(func(sub *adapter.Subscription) error {
 			go func() {
-				for n := 0; sub.Update(adapter.Fields{"n": n, "text": strings.Repeat("x", 100)}) == nil; n++ {
-					if n > 100 {
+				for n := 0; n < 100 && sub.Update(adapter.Fields{"n": n, "text": strings.Repeat("x", 100)}) == nil; n++ {
+					if sub.Item() != "i" {
 						return
 					}
 				}
