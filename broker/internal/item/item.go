@@ -13,14 +13,21 @@ type item struct {
 	name string
 	dead atomic.Bool // no longer wanted: events are dropped
 
-	mu    sync.Mutex
-	index map[string]int // field name → column
+	mu     sync.Mutex
+	index  map[string]int // field name → column
+	fields []field        // by column
 	// engines holds one engine for each mode in use. While there are only RAW subscribers it holds every engine the item may
 	// need, so that the first one of another mode finds its snapshot; then the others are dropped.
 	engines [provider.Command + 1]engine
 	decided provider.Mode // the one of MERGE, DISTINCT and COMMAND in use; 0 if none yet
 	one     [1]*Event     // for delivering a single event
 	notes   []note        // to be logged once the lock is released
+}
+
+// field is what is known of a field besides its values.
+type field struct {
+	settled bool   // delta is final
+	delta   *Delta // nil: the field is always sent whole
 }
 
 // note is a fault of the adapter worth a line in the log.
@@ -90,6 +97,7 @@ func (it *item) attach(s *subscriber, o Options) error {
 		return ErrMode
 	}
 	s.cols = it.columns(o.Schema)
+	s.cols.deltas = it.deltas(o.Mode, s.cols.index)
 	e := it.engines[o.Mode]
 	e.list().add(s)
 	e.attach(s, o)
@@ -117,7 +125,7 @@ func (it *item) detach(s *subscriber) {
 	it.engines[s.mode].list().remove(s)
 }
 
-// Update takes an event from the adapter. It implements provider.Sink, as the three methods that follow.
+// Update takes an event from the adapter. It implements provider.Sink, as the two methods that follow and DeclareFieldDiffOrder.
 func (it *item) Update(u provider.Update) {
 	if it.isLate() {
 		return
@@ -159,9 +167,6 @@ func (it *item) ClearSnapshot() {
 		}
 	}
 }
-
-// DeclareFieldDiffOrder is only counted: values are always sent whole, which the client protocol allows.
-func (it *item) DeclareFieldDiffOrder([]provider.FieldDiff) { it.src.stats.diffs.Add(1) }
 
 func (it *item) isLate() bool {
 	if it.dead.Load() {
@@ -211,6 +216,7 @@ func (it *item) column(name string) int {
 		return -1
 	}
 	it.index[name] = col
+	it.fields = append(it.fields, field{})
 	return col
 }
 
@@ -228,6 +234,7 @@ func (it *item) set(row []provider.Text, fields []provider.Field) ([]provider.Te
 		}
 		row[col] = fields[i].Value
 		mask |= bit(col)
+		it.fields[col].settled = true
 	}
 	return row, mask
 }

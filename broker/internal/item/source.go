@@ -46,8 +46,8 @@ var (
 // Receiver gets the events of an item from the moment of Attach (before it has returned, too) until Detach has returned.
 //
 // Receive is called from one goroutine at a time, in the order of the events, with the item's lock held: it must not block,
-// nor call back into this package. It must not keep the slice; the events it may keep. cols is the same at every call.
-// snapshot says that the events are the item's snapshot, or a part of it.
+// nor call back into this package. It must not keep the slice; the events it may keep. cols is the same at every call, but for the
+// Deltas, which come when the adapter declares them. snapshot says that the events are the item's snapshot, or a part of it.
 type Receiver interface {
 	Receive(cols Columns, events []*Event, snapshot bool)
 }
@@ -83,7 +83,7 @@ type Source struct {
 
 // counters are what went wrong, see Stats.
 type counters struct {
-	events, keyless, badCommand, unknownKey, tooManyFields, late, diffs atomic.Int64
+	events, keyless, badCommand, unknownKey, tooManyFields, late, diffs, lateDiffs atomic.Int64
 }
 
 // Stats counts what a Source has seen since it was made.
@@ -94,7 +94,8 @@ type Stats struct {
 	BadCommand    int64 // COMMAND events dropped because the command was none of ADD, UPDATE, DELETE
 	UnknownKey    int64 // COMMAND DELETE events dropped because the key was not there
 	TooManyFields int64 // fields dropped because the item had too many names
-	FieldDiffs    int64 // declarations of difference algorithms, which are not applied
+	FieldDiffs    int64 // declarations of difference algorithms
+	LateDiffs     int64 // fields of such declarations that were settled before
 	Late          int64 // events dropped because the item was no longer subscribed
 }
 
@@ -291,6 +292,6 @@ func (s *Source) Stats() Stats {
 	c := &s.stats
 	return Stats{
 		Items: n, Events: c.events.Load(), Keyless: c.keyless.Load(), BadCommand: c.badCommand.Load(),
-		UnknownKey: c.unknownKey.Load(), TooManyFields: c.tooManyFields.Load(), FieldDiffs: c.diffs.Load(), Late: c.late.Load(),
+		UnknownKey: c.unknownKey.Load(), TooManyFields: c.tooManyFields.Load(), FieldDiffs: c.diffs.Load(), LateDiffs: c.lateDiffs.Load(), Late: c.late.Load(),
 	}
 }
