@@ -11,44 +11,62 @@ import (
 
 // accept is the acceptor's goroutine: it turns down whom it must, and hands the others to run, which takes one at a time.
 func (l *link) accept() {
+	l.acceptOn(l.ln, l.cfg.Listener != nil, func(nc net.Conn) string {
+		if why := l.takePlace(); why != "" {
+			return why
+		}
+		select {
+		case l.conns <- nc:
+			return ""
+		case <-l.ctx.Done():
+			return ErrClosed.Error()
+		}
+	})
+}
+
+// acceptOn accepts connections until the listener is closed. take gets each that may connect; when it tells why not, the
+// connection is closed. given says that the listener is not of our making.
+func (l *link) acceptOn(ln net.Listener, given bool, take func(nc net.Conn) (refusal string)) {
 	wait := 10 * time.Millisecond
 	for {
-		nc, err := l.ln.Accept()
+		nc, err := ln.Accept()
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) || l.ctx.Err() != nil {
 				return
 			}
-			l.log.Error("cannot accept connections", "addr", l.ln.Addr().String(), "error", err)
+			l.log.Error("cannot accept connections", "addr", ln.Addr().String(), "error", err)
 			l.sleep(wait)
 			wait = min(2*wait, time.Second)
 			continue
 		}
 		wait = 10 * time.Millisecond
-		if t, ok := nc.(*net.TCPConn); ok && l.cfg.Listener != nil {
+		if t, ok := nc.(*net.TCPConn); ok && given {
 			_ = t.SetKeepAlive(true) // a given listener may have been made without; failing is not worth the connection
 		}
-		if why := l.refusal(nc); why != "" {
+		why := l.foreign(nc)
+		if why == "" {
+			why = take(nc)
+		}
+		if why != "" {
 			l.stats.refused.Add(1)
 			l.log.Warn("connection refused", "peer", nc.RemoteAddr().String(), "reason", why)
 			_ = nc.Close()
-			continue
-		}
-		select {
-		case l.conns <- nc:
-		case <-l.ctx.Done():
-			_ = nc.Close()
-			return
 		}
 	}
 }
 
-// refusal tells why a peer is turned down; when it is not, the place of the remote is taken.
-func (l *link) refusal(nc net.Conn) string {
+// foreign tells why a peer may not connect at all; empty if it may.
+func (l *link) foreign(nc net.Conn) string {
 	if l.cfg.Whitelist != nil {
 		if err := l.whitelisted(nc.RemoteAddr()); err != nil {
 			return err.Error()
 		}
 	}
+	return ""
+}
+
+// takePlace takes the place of the remote, or tells why it is not to be had.
+func (l *link) takePlace() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {

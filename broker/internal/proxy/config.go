@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
 	"github.com/lightstreamer-go/lightstreamer/internal/ari"
 )
 
@@ -46,9 +47,11 @@ type Config struct {
 	ConnectionRetry time.Duration
 	// Whitelist holds the addresses and host names that may connect. Nil admits anyone.
 	Whitelist []string
-	// NotifyAddr (data) is the second address that remotes of ARI 1.9.0 and before connect to. Not supported: starting
-	// fails when it is set.
-	NotifyAddr string
+	// NotifyAddr (data), if not empty, is the second address that remotes of ARI 1.9.0 and before connect to, for their
+	// notifications: the proxy then expects two connections of its remote, without it one. A given NotifyListener is used
+	// in its place, and closed by the proxy. Neither goes together with RemoteAddr.
+	NotifyAddr     string
+	NotifyListener net.Listener
 	// TLS is spoken from the first byte if not nil; as the server when listening, as the client when dialing.
 	TLS *tls.Config
 
@@ -65,7 +68,7 @@ type Config struct {
 	Credentials []Credential
 
 	// RemoteParams go to the remote in the init request.
-	RemoteParams []ari.Param
+	RemoteParams []provider.Field
 	// ServerInstanceID identifies the server process to remotes. Empty: one made at random, the same for the whole process.
 	ServerInstanceID string
 	// ProxyInstanceID identifies this proxy to the remotes that follow each other. Empty: made at random. Robust only.
@@ -130,7 +133,8 @@ const (
 // errors of configuration
 var (
 	errNoSet       = errors.New("proxy: Config.Set is empty; give the id of the Adapter Set")
-	errNotifyPort  = errors.New("proxy: a notify_port is not supported; use remotes of ARI 1.9.1, which need one connection, and leave it out")
+	errNotifyDial  = errors.New("proxy: a notify_port does not go together with dialing the remote; leave one of them out")
+	errNotifyMeta  = errors.New("proxy: a notify_port is for data; a metadata remote has one connection")
 	errNoPasswords = errors.New("proxy: Auth without Credentials; every remote would be refused")
 )
 
@@ -139,8 +143,10 @@ func (c Config) settings(ch ari.Channel, dataProvider string) (Config, error) {
 	switch {
 	case c.Set == "":
 		return c, errNoSet
-	case c.NotifyAddr != "":
-		return c, errNotifyPort
+	case c.twoConnections() && ch != ari.Data:
+		return c, errNotifyMeta
+	case c.twoConnections() && c.RemoteAddr != "":
+		return c, errNotifyDial
 	case c.Auth && len(c.Credentials) == 0:
 		return c, errNoPasswords
 	}
@@ -189,6 +195,9 @@ func (c Config) settings(ch ari.Channel, dataProvider string) (Config, error) {
 	c.Logger = c.Logger.With("proxy", c.Name)
 	return c, nil
 }
+
+// twoConnections says whether remotes have a connection of their own for notifications.
+func (c Config) twoConnections() bool { return c.NotifyAddr != "" || c.NotifyListener != nil }
 
 var processID = sync.OnceValue(func() string { return "S" + strings.ToLower(rand.Text()) })
 

@@ -27,15 +27,18 @@ type conn struct {
 	pending *pending
 	version ari.Version // set by the reader before attach
 
-	// Of the reader.
-	lines  int    // read before init was answered, keepalives not counted
-	initID string // "" until the init request is sent
-	inited bool
-	noisy  int
+	lines int // of the reader: read before init was answered, keepalives not counted
 
+	inited atomic.Bool // version is known, and requests flow
+	noisy  atomic.Int32
 	ending atomic.Bool // fail was called
 
+	// Guarded by link.mu.
+	admitted bool      // its credentials were good, or are not checked
+	mate     *notifier // the other connection of the pair, if remotes have two
+
 	mu       sync.Mutex
+	initID   string // "" until the init request is sent
 	err      error
 	mayClose bool // the remote understands CLOSE
 	timer    *time.Timer
@@ -62,7 +65,7 @@ func (c *conn) fail(err error, reason string) {
 	tell := reason != "" && c.mayClose
 	c.mu.Unlock()
 	c.ending.Store(true)
-	c.link.release()
+	c.link.release(c)
 	if !tell {
 		c.w.finish(nil)
 		_ = c.raw.Close()
@@ -91,50 +94,65 @@ func (c *conn) write() {
 	_ = c.raw.Close()
 }
 
+// closeMate closes the other connection of the pair, and waits for the end of its goroutine.
+func (c *conn) closeMate() {
+	c.link.mu.Lock()
+	n := c.mate
+	c.link.mu.Unlock()
+	if n != nil {
+		_ = n.raw.Close()
+		<-n.done
+	}
+}
+
 // read is the reader, in the link's goroutine. It returns when the connection has ended.
 func (c *conn) read() {
-	buf := ari.NewLineBuffer(c.link.cfg.MaxLine)
+	if err, reason := c.link.readLines(c.nc, c.line, c.ending.Load, c.inited.Load); err != nil {
+		c.fail(err, reason)
+	}
+	drain(c.nc)
+}
+
+// readLines hands the lines of nc to handle until the connection is lost, for which it returns the cause and what the remote
+// is told of it, or until ending says so. watched says whether silence is limited by now.
+func (l *link) readLines(nc net.Conn, handle func([]byte), ending, watched func() bool) (cause error, reason string) {
+	buf := ari.NewLineBuffer(l.cfg.MaxLine)
 	for {
-		for {
+		for !ending() {
 			line, ok, err := buf.Next()
 			if err != nil {
-				c.fail(fmt.Errorf("%w: %w", ErrLost, err), "line too long")
-				break
+				return fmt.Errorf("%w: %w", ErrLost, err), "line too long"
 			}
 			if !ok {
 				break
 			}
-			if c.ending.Load() {
-				break
-			}
-			c.line(line)
+			handle(line)
 		}
-		if c.ending.Load() {
-			c.drain()
-			return
+		if ending() {
+			return nil, ""
 		}
-		if k := c.link.cfg.KeepaliveTimeout; k > 0 && c.inited {
-			_ = c.nc.SetReadDeadline(time.Now().Add(k))
+		if k := l.cfg.KeepaliveTimeout; k > 0 && watched() {
+			_ = nc.SetReadDeadline(time.Now().Add(k))
 		}
-		n, err := c.nc.Read(buf.Space())
+		n, err := nc.Read(buf.Space())
 		buf.Advance(n)
 		switch {
 		case n > 0 || err == nil:
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			c.fail(fmt.Errorf("%w: nothing came for %v", ErrLost, c.link.cfg.KeepaliveTimeout), "keepalive timeout")
+			return fmt.Errorf("%w: nothing came for %v", ErrLost, l.cfg.KeepaliveTimeout), "keepalive timeout"
 		default:
-			c.fail(fmt.Errorf("%w: %w", ErrLost, err), "")
+			return fmt.Errorf("%w: %w", ErrLost, err), ""
 		}
 	}
 }
 
 // drain throws away what still comes while the farewell is being written: closing a TCP socket with unread bytes would cut
 // the farewell off, and a peer that writes without reading would keep it from being sent.
-func (c *conn) drain() {
-	_ = c.nc.SetReadDeadline(time.Now().Add(2 * flushTime))
+func drain(nc net.Conn) {
+	_ = nc.SetReadDeadline(time.Now().Add(2 * flushTime))
 	junk := make([]byte, 4<<10)
 	for {
-		if _, err := c.nc.Read(junk); err != nil {
+		if _, err := nc.Read(junk); err != nil {
 			return
 		}
 	}
@@ -146,7 +164,7 @@ func (c *conn) line(line []byte) {
 		return
 	}
 	l, err := ari.ParseLine(line)
-	if !c.inited {
+	if !c.inited.Load() {
 		c.opening(l, err)
 		return
 	}
@@ -263,7 +281,7 @@ func (c *conn) send(encode func(dst []byte) []byte) {
 // protocolError ends the connection for what the remote did.
 func (c *conn) protocolError(what string) {
 	reason := ErrLost
-	if !c.inited {
+	if !c.inited.Load() {
 		reason = ErrInit
 	}
 	c.fail(fmt.Errorf("%w: protocol error: %s", reason, what), "protocol error: "+what)
@@ -276,14 +294,15 @@ func (c *conn) unexpected(l ari.Line) {
 // noise logs and counts a line that is ignored; past a bound it only counts.
 func (c *conn) noise(what string, err error, attrs ...any) {
 	c.link.stats.malformed.Add(1)
-	if c.noisy++; c.noisy > maxNoise {
+	noisy := c.noisy.Add(1)
+	if noisy > maxNoise {
 		return
 	}
 	if err != nil {
 		attrs = append(attrs, "error", err)
 	}
 	c.log.Warn(what, attrs...)
-	if c.noisy == maxNoise {
+	if noisy == maxNoise {
 		c.log.Warn("further ignored lines of this connection are counted, not logged")
 	}
 }

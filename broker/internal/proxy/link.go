@@ -27,6 +27,8 @@ const (
 	flushTime     = time.Second      // how long a connection may take to write its farewell
 	handshakeTime = 10 * time.Second // for TLS and RAC, where Timeout sets no limit
 	tcpKeepAlive  = 15 * time.Second // between probes
+
+	shuttingDown = "the server is shutting down"
 )
 
 // side is what differs between data and metadata.
@@ -57,11 +59,17 @@ type link struct {
 	all    sync.WaitGroup
 	ids    atomic.Uint64
 
-	mu     sync.Mutex
-	taken  bool // there is a remote; others are turned down
-	paused bool // waiting after a failed attempt
-	inited bool // ready is closed
-	err    error
+	notifyLn net.Listener // nil unless remotes have two connections
+
+	mu      sync.Mutex
+	taken   bool      // there is a remote; others are turned down
+	second  *notifier // there is a connection for notifications; others are turned down
+	opening *conn     // it is not asked to initialise yet
+	waiting *conn     // it has no connection for notifications yet
+	paused  bool      // waiting after a failed attempt
+	inited  bool      // ready is closed
+	since   time.Time // when the present remote was initialised; zero: none
+	err     error
 }
 
 func newLink(cfg Config, ch ari.Channel, dataProvider string, s side) *link {
@@ -75,15 +83,19 @@ func newLink(cfg Config, ch ari.Channel, dataProvider string, s side) *link {
 func (l *link) start(ctx context.Context) error {
 	l.ctx, l.cancel = context.WithCancel(ctx)
 	if l.cfg.RemoteAddr == "" {
-		l.ln = l.cfg.Listener
-		if l.ln == nil {
-			lc := net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: tcpKeepAlive, Interval: tcpKeepAlive}}
-			ln, err := lc.Listen(ctx, "tcp", l.cfg.Addr)
-			if err != nil {
+		var err error
+		if l.ln, err = l.listen(l.cfg.Listener, l.cfg.Addr); err != nil {
+			l.cancel()
+			return err
+		}
+		if l.cfg.twoConnections() {
+			if l.notifyLn, err = l.listen(l.cfg.NotifyListener, l.cfg.NotifyAddr); err != nil {
 				l.cancel()
-				return fmt.Errorf("proxy %s: %w", l.cfg.Name, err)
+				_ = l.ln.Close()
+				return err
 			}
-			l.ln = ln
+			l.log.Info("listening for the remote adapter's notifications", "addr", l.notifyLn.Addr().String())
+			l.all.Go(l.acceptNotifiers)
 		}
 		l.log.Info("listening for the remote adapter", "addr", l.ln.Addr().String())
 		l.all.Go(l.accept)
@@ -92,12 +104,33 @@ func (l *link) start(ctx context.Context) error {
 	return nil
 }
 
+// listen returns the given listener, or opens one.
+func (l *link) listen(given net.Listener, addr string) (net.Listener, error) {
+	if given != nil {
+		return given, nil
+	}
+	lc := net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: tcpKeepAlive, Interval: tcpKeepAlive}}
+	ln, err := lc.Listen(l.ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("proxy %s: %w", l.cfg.Name, err)
+	}
+	return ln, nil
+}
+
 // Addr returns the address listened on; nil for a proxy that dials.
 func (l *link) Addr() net.Addr {
 	if l.ln == nil {
 		return nil
 	}
 	return l.ln.Addr()
+}
+
+// NotifyAddr returns the address listened on for notifications; nil if remotes have one connection.
+func (l *link) NotifyAddr() net.Addr {
+	if l.notifyLn == nil {
+		return nil
+	}
+	return l.notifyLn.Addr()
 }
 
 // Ready returns a channel that is closed when the first remote is initialised.
@@ -181,8 +214,8 @@ func (l *link) serveAll() error {
 		if nc == nil {
 			return nil
 		}
-		if !l.cfg.Robust {
-			l.stopListening()
+		if !l.cfg.Robust && l.ln != nil {
+			_ = l.ln.Close() // it takes one remote in its life; the other port is closed when the pair is complete
 		}
 		started := time.Now()
 		inited, err := l.serve(nc, raw)
@@ -207,6 +240,9 @@ func (l *link) serveAll() error {
 func (l *link) stopListening() {
 	if l.ln != nil {
 		_ = l.ln.Close() // closing twice is harmless
+	}
+	if l.notifyLn != nil {
+		_ = l.notifyLn.Close()
 	}
 }
 
@@ -261,7 +297,7 @@ func (l *link) next(lastDial *time.Time) (nc, raw net.Conn) {
 		}
 		l.log.Warn("no TLS with the peer", "peer", raw.RemoteAddr().String(), "error", err)
 		_ = raw.Close()
-		l.release()
+		l.release(nil)
 	}
 	return nil, nil
 }
@@ -290,11 +326,22 @@ func (l *link) secure(raw net.Conn) (net.Conn, error) {
 	return tc, tc.HandshakeContext(ctx)
 }
 
-// release lets the acceptor hand over the next connection.
-func (l *link) release() {
+// release lets the acceptors hand over the next connection; c, if not nil, is what held the place.
+func (l *link) release(c *conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.taken = false
+	l.taken, l.opening, l.waiting = false, nil, nil
+	if c != nil && c.mate != nil && l.second == c.mate {
+		l.second = nil
+	}
+}
+
+// openingTime limits what has to happen before the init request.
+func (l *link) openingTime() time.Duration {
+	if l.cfg.Timeout > 0 {
+		return l.cfg.Timeout
+	}
+	return handshakeTime
 }
 
 // serve reads one connection to its end. The error says why it ended.
@@ -307,7 +354,7 @@ func (l *link) serve(nc, raw net.Conn) (inited bool, err error) {
 	cancelled := make(chan struct{})
 	stop := context.AfterFunc(l.ctx, func() {
 		defer close(cancelled)
-		c.fail(ErrClosed, "the server is shutting down")
+		c.fail(ErrClosed, shuttingDown)
 	})
 	c.open()
 	c.read()
@@ -315,19 +362,31 @@ func (l *link) serve(nc, raw net.Conn) (inited bool, err error) {
 		<-cancelled
 	}
 	writing.Wait()
+	c.closeMate()
 	c.stopTimer()
 	reason := c.reason()
 	c.pending.close(reason)
-	if c.inited {
+	if c.inited.Load() {
 		l.side.detach(c)
 	}
-	return c.inited, reason
+	l.mu.Lock()
+	l.since = time.Time{}
+	l.mu.Unlock()
+	return c.inited.Load(), reason
+}
+
+// Connected returns when the present remote was initialised; the zero time if there is none.
+func (l *link) Connected() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.since
 }
 
 // becameReady notes that a remote is initialised.
 func (l *link) becameReady() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.since = time.Now()
 	if !l.inited {
 		l.inited = true
 		close(l.ready)

@@ -10,17 +10,25 @@ import (
 	"github.com/lightstreamer-go/lightstreamer/internal/ari"
 )
 
-// open begins the life of a connection: the init request leaves at once, or waits for credentials.
+// open begins the life of a connection: the init request leaves at once, or waits for credentials, or for the other
+// connection of the pair.
 func (c *conn) open() {
-	if !c.link.cfg.Auth {
-		c.sendInit()
-		return
+	l := c.link
+	switch {
+	case l.cfg.twoConnections():
+		c.setTimer(l.openingTime(), "the connection for notifications, or credentials, did not come in time")
+	case l.cfg.Auth:
+		c.setTimer(l.openingTime(), "no credentials came in time")
 	}
-	limit := c.link.cfg.Timeout
-	if limit == 0 {
-		limit = handshakeTime
-	}
-	c.setTimer(limit, "no credentials came in time")
+	l.pair(func() {
+		if c.ending.Load() {
+			return // the place may be another's already
+		}
+		c.admitted, l.opening = !l.cfg.Auth, c
+		if l.cfg.twoConnections() {
+			l.waiting = c
+		}
+	})
 }
 
 // setTimer ends the connection after d, unless it is stopped or set again; 0 sets none.
@@ -55,12 +63,12 @@ func (c *conn) opening(l ari.Line, err error) {
 			return
 		}
 		c.credentials(l)
-	case c.initID == "":
+	case c.invitation() == "" && c.link.cfg.Auth:
 		c.fail(fmt.Errorf("%w: no credentials were sent", ErrInit), "")
 	case l.Method == ari.FAL:
 		// Its version, and so its encoding, is not known yet.
 		c.failure(l, ari.Latest)
-	case l.Method == c.initMethod() && string(l.ID) == c.initID:
+	case l.Method == c.initMethod() && string(l.ID) == c.invitation():
 		c.initReply(l)
 	default:
 		c.protocolError("line before the init reply")
@@ -72,6 +80,13 @@ func (c *conn) initMethod() ari.Method {
 		return ari.DPI
 	}
 	return ari.MPI
+}
+
+// invitation is the id of the init request, "" before it was sent.
+func (c *conn) invitation() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.initID
 }
 
 // credentials handles RAC.
@@ -86,26 +101,29 @@ func (c *conn) credentials(l ari.Line) {
 		c.mayClose = true
 		c.mu.Unlock()
 	}
-	user, hasUser := ari.Lookup(params, ari.ParamUser)
-	password, hasPassword := ari.Lookup(params, ari.ParamPassword)
+	user, ok := c.link.admits(params)
 	sdk, _ := ari.Lookup(params, ari.ParamSDK)
-	c.log.Info("credentials received", "user", bounded(user.S), "sdk", bounded(sdk.S))
-	if !c.link.cfg.Auth {
+	c.log.Info("credentials received", "user", bounded(user), "sdk", bounded(sdk.S))
+	if !ok {
+		c.fail(fmt.Errorf("%w: user %q or its password refused", ErrInit, bounded(user)), "wrong user or password")
 		return
 	}
-	if !hasUser || !hasPassword || user.Null || password.Null || !c.accepted(user.S, password.S) {
-		c.fail(fmt.Errorf("%w: user %q or its password refused", ErrInit, bounded(user.S)), "wrong user or password")
-		return
-	}
-	c.sendInit()
+	c.link.pair(func() { c.admitted = true })
 }
 
-// accepted compares in a time that does not depend on how much is right.
-func (c *conn) accepted(user, password string) bool {
+// admits says whether the credentials of a RAC are good, and whose they are.
+func (l *link) admits(params []ari.Param) (who string, ok bool) {
+	user, hasUser := ari.Lookup(params, ari.ParamUser)
+	password, hasPassword := ari.Lookup(params, ari.ParamPassword)
+	return user.S, !l.cfg.Auth || hasUser && hasPassword && !user.Null && !password.Null && l.known(user.S, password.S)
+}
+
+// known compares in a time that does not depend on how much is right.
+func (l *link) known(user, password string) bool {
 	gotUser, gotPassword := sha256.Sum256([]byte(user)), sha256.Sum256([]byte(password))
 	found := 0
-	for _, known := range c.link.cfg.Credentials {
-		u, p := sha256.Sum256([]byte(known.User)), sha256.Sum256([]byte(known.Password))
+	for _, k := range l.cfg.Credentials {
+		u, p := sha256.Sum256([]byte(k.User)), sha256.Sum256([]byte(k.Password))
 		found |= subtle.ConstantTimeCompare(gotUser[:], u[:]) & subtle.ConstantTimeCompare(gotPassword[:], p[:])
 	}
 	return found == 1
@@ -126,10 +144,15 @@ func (c *conn) sendInit() {
 	if cfg.Robust {
 		add(ari.ParamProxyInstanceID, cfg.ProxyInstanceID)
 	}
-	params = append(params, cfg.RemoteParams...)
-	c.initID = c.link.nextID(c.stamp)
+	for _, f := range cfg.RemoteParams {
+		params = append(params, ari.Param{Name: f.Name, Value: ari.Text(f.Value)})
+	}
+	id := c.link.nextID(c.stamp)
+	c.mu.Lock()
+	c.initID = id
+	c.mu.Unlock()
 	c.setTimer(cfg.Timeout, "no init reply in time")
-	c.send(func(dst []byte) []byte { return ari.AppendInit(dst, c.initID, c.link.channel, params) })
+	c.send(func(dst []byte) []byte { return ari.AppendInit(dst, id, c.link.channel, params) })
 }
 
 // initReply settles the version. From its return on, requests flow.
@@ -160,8 +183,18 @@ func (c *conn) initReply(l ari.Line) {
 	if over {
 		return
 	}
-	c.inited = true
+	c.inited.Store(true)
+	c.watchMate()
 	c.log.Info("remote adapter initialised", "version", c.version.String())
 	c.link.side.attach(c)
 	c.link.becameReady()
+}
+
+// watchMate begins to limit the silence of the other connection of the pair, whose reader may be waiting already.
+func (c *conn) watchMate() {
+	c.link.mu.Lock()
+	defer c.link.mu.Unlock()
+	if k := c.link.cfg.KeepaliveTimeout; k > 0 && c.mate != nil {
+		_ = c.mate.nc.SetReadDeadline(time.Now().Add(k))
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/proxy"
 	"github.com/lightstreamer-go/lightstreamer/internal/ari"
 )
@@ -18,7 +19,7 @@ func TestInitRequest(t *testing.T) {
 		robust := base
 		robust.Robust = true
 		robust.KeepaliveTimeout = 10 * time.Second
-		robust.RemoteParams = []ari.Param{{Name: "remote:a b", Value: ari.T("c+d|e%f")}}
+		robust.RemoteParams = []provider.Field{{Name: "remote:a b", Value: provider.T("c+d|e%f")}}
 		short := base
 		short.KeepaliveTimeout = 3 * time.Second
 		asked := base
@@ -284,17 +285,23 @@ func TestInitTimeout(t *testing.T) {
 
 func TestStartErrors(t *testing.T) {
 	for name, cfg := range map[string]proxy.DataConfig{
-		"no set":         {},
-		"notify port":    {Config: proxy.Config{Set: "S", NotifyAddr: ":1"}},
-		"no credentials": {Config: proxy.Config{Set: "S", Auth: true}},
-		"address":        {Config: proxy.Config{Set: "S", Addr: "nowhere"}},
-		"remote address": {Config: proxy.Config{Set: "S", RemoteAddr: "nowhere"}},
+		"no set":          {},
+		"notify address":  {Config: proxy.Config{Set: "S", NotifyAddr: "nowhere"}},
+		"notify, dialing": {Config: proxy.Config{Set: "S", NotifyAddr: "127.0.0.1:0", RemoteAddr: "127.0.0.1:1"}},
+		"no credentials":  {Config: proxy.Config{Set: "S", Auth: true}},
+		"address":         {Config: proxy.Config{Set: "S", Addr: "nowhere"}},
+		"remote address":  {Config: proxy.Config{Set: "S", RemoteAddr: "nowhere"}},
 	} {
 		if d, err := proxy.StartData(t.Context(), cfg); err == nil || !strings.HasPrefix(err.Error(), "proxy") {
 			t.Errorf("%s: %v, %v", name, d, err)
 		}
 	}
-	if m, err := proxy.StartMetadata(t.Context(), proxy.MetadataConfig{Config: proxy.Config{Set: "S"}, DisconnectionCode: 1}); err == nil {
-		t.Error("positive code accepted", m)
+	for name, cfg := range map[string]proxy.MetadataConfig{
+		"positive code": {Config: proxy.Config{Set: "S"}, DisconnectionCode: 1},
+		"notify port":   {Config: proxy.Config{Set: "S", NotifyAddr: "127.0.0.1:0"}},
+	} {
+		if m, err := proxy.StartMetadata(t.Context(), cfg); err == nil {
+			t.Error(name, "accepted:", m)
+		}
 	}
 }
