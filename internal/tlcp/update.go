@@ -19,6 +19,13 @@ type Value struct {
 // It does not allocate unless dst has to grow, and keeps neither slice. Text that is not UTF-8 gets U+FFFD in the place of what is
 // wrong. A data notification.
 func AppendUpdate(dst []byte, subID, item int, prev, next []Value) []byte {
+	return AppendUpdateDiffs(dst, subID, item, prev, next, nil)
+}
+
+// AppendUpdateDiffs is AppendUpdate with differences: where diffs, in the order of next, has an element of kind [JSONPatch] or
+// [TLCPDiff] for a field that has changed, its text is sent instead of the value. It has to fit what the client holds: that the first
+// line has none is seen to here, the rest is for the caller.
+func AppendUpdateDiffs(dst []byte, subID, item int, prev, next []Value, diffs []Element) []byte {
 	dst = append(dst, 'U')
 	dst = appendIntArg(dst, int64(subID))
 	dst = appendIntArg(dst, int64(item))
@@ -36,7 +43,12 @@ func AppendUpdate(dst []byte, subID, item int, prev, next []Value) []byte {
 			run++
 		}
 		if run == i {
-			dst = AppendValue(append(dst, sep), next[i])
+			dst = append(dst, sep)
+			if i < len(diffs) && diffs[i].Kind >= JSONPatch {
+				dst = appendDiff(dst, &diffs[i])
+			} else {
+				dst = AppendValue(dst, next[i])
+			}
 			i++
 		} else {
 			dst = appendUnchanged(dst, sep, run-i)
@@ -57,6 +69,15 @@ func appendUnchanged(dst []byte, sep byte, n int) []byte {
 		dst = append(dst, '|')
 	}
 	return dst
+}
+
+// appendDiff appends a difference as it stands between the bars of a U line.
+func appendDiff(dst []byte, e *Element) []byte {
+	tag := byte('P')
+	if e.Kind == TLCPDiff {
+		tag = 'T'
+	}
+	return appendUpdateText(append(dst, '^', tag), e.Value.S)
 }
 
 // AppendValue appends one value as it stands between the bars of a U line.

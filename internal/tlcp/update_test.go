@@ -67,6 +67,43 @@ func TestAppendUpdate(t *testing.T) {
 	}
 }
 
+// TestAppendUpdateDiffs: differences stand in for values that have changed, never in a first line, and come back as they were.
+func TestAppendUpdateDiffs(t *testing.T) {
+	patch := Element{JSONPatch, Value{S: `[{"op":"replace","path":"/t","value":"p|q"}]`}}
+	diff := Element{TLCPDiff, Value{S: "Bdb|bg%"}}
+	for _, tt := range []struct {
+		prev, next []Value
+		diffs      []Element
+		want       string
+	}{
+		{row("a", "b", "c"), row("x", "y", "z"), []Element{patch, {}, diff}, `^P[{"op":"replace","path":"/t","value":"p%7Cq"}]|y|^TBdb%7Cbg%25`},
+		{row("a", "b", "c"), row("a", "y", "c"), []Element{patch, diff, diff}, "|^TBdb%7Cbg%25|"},
+		{row("a", "b", "c"), row("x", "y", "z"), []Element{{Kind: Set, Value: Value{S: "no"}}, diff}, "x|^TBdb%7Cbg%25|z"},
+		{row("a", "b"), row("x", "y"), nil, "x|y"},
+		{row("a"), row("#"), []Element{{}}, "#"},
+		{nil, row("x", "y"), []Element{patch, diff}, "x|y"},
+		{row("a"), row("x"), []Element{{JSONPatch, Value{S: "#"}}}, "^P#"},
+	} {
+		got := string(AppendUpdateDiffs(nil, 1, 2, tt.prev, tt.next, tt.diffs))
+		if got != "U,1,2,"+tt.want+"\r\n" {
+			t.Errorf("%v after %v: got %q, want %q", tt.next, tt.prev, got, tt.want)
+		}
+		line, err := ParseLine([]byte(strings.TrimSuffix(got, EOL)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		elements, err := AppendElements(nil, line.Values, len(tt.next))
+		if err != nil {
+			t.Fatalf("%q: %v", got, err)
+		}
+		for i, e := range elements {
+			if e.Kind >= JSONPatch && e != tt.diffs[i] {
+				t.Errorf("%q: field %d is read as %v, want %v", got, i+1, e, tt.diffs[i])
+			}
+		}
+	}
+}
+
 // The special characters of the protocol's description and of its recorded dialogue.
 func TestAppendValue(t *testing.T) {
 	for _, tt := range []struct {
