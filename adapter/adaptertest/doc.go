@@ -4,21 +4,25 @@
 // wants and what it expects to get.
 //
 //	func TestQuotes(t *testing.T) {
-//		synctest.Test(t, func(t *testing.T) { // virtual time: an hour takes none, and a leaked goroutine is found
-//			p := adaptertest.NewProxy(t)                            // stops with the test
-//			p.Run(&adapter.DataServer{Provider: NewQuotes()})       // fails the test on an unclean end
+//		synctest.Test(t, func(t *testing.T) { // virtual time: an hour takes none
+//			p := adaptertest.NewProxy(t)                               // stops with the test
+//			p.Run(&adapter.DataServer{Provider: Quotes{}})             // fails the test on an unclean end
+//			p.Modes = map[string]adapter.Mode{"EURUSD": adapter.Merge} // what the item is held to
 //			eurusd := p.Subscribe("EURUSD")
+//			eurusd.Expect(adaptertest.Snapshot("last", "1.09"), adaptertest.Update("last", "1.10"), adaptertest.Update("last", "1.11"))
+//
+//			p.Cut(io.ErrUnexpectedEOF)      // the network fails,
+//			p.AcceptAgain(30 * time.Second) // the adapter comes back,
+//			eurusd = p.Subscribe("EURUSD")  // and the server asks again
 //			eurusd.Expect(adaptertest.Snapshot("last", "1.09"), adaptertest.Update("last", "1.10"))
 //
-//			p.Cut(io.ErrUnexpectedEOF)                              // the network fails
-//			p.AcceptAgain(30 * time.Second)                         // the adapter comes back ...
-//			eurusd = p.Subscribe("EURUSD")                          // ... and the server asks again
-//			eurusd.Expect(adaptertest.Snapshot("last", "1.10"))
-//
 //			eurusd.Unsubscribe()
-//			eurusd.Expect(adaptertest.Unsubscribed())
+//			eurusd.Expect(adaptertest.Unsubscribed()).ExpectNothing(time.Hour)
+//			p.Subscribe("nothing").Expect(adaptertest.Refused(adaptertest.SubscribeError))
 //		})
 //	}
+//
+// The provider of this test, and more tests, are in the file example_test.go of the package.
 //
 // # What is checked by itself
 //

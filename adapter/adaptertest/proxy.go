@@ -3,7 +3,6 @@ package adaptertest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"net"
 	"os"
@@ -272,6 +271,3 @@ func (p *Proxy) Refuse() { p.listener.setRefuse(true) }
 
 // Allow ends [Proxy.Refuse].
 func (p *Proxy) Allow() { p.listener.setRefuse(false) }
-
-// String names the proxy.
-func (p *Proxy) String() string { return fmt.Sprintf("proxy %s", p.Addr()) }
