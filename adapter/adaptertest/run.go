@@ -32,7 +32,8 @@ var lastLabel atomic.Int64
 //   - Run returns an error, unless the test asks for it with [Running.Wait];
 //   - Run does not return when it is told to stop;
 //   - a goroutine started by the server or its provider, in whatever callback, is still there after that. Goroutines that the provider started before, in
-//     its constructor for instance, are its own affair.
+//     its constructor for instance, are its own affair. Those started by a timer (time.AfterFunc) are not seen outside of a testing/synctest bubble, which
+//     sees them itself.
 //
 // A *adapter.DataServer or *adapter.MetadataServer without Addr and Listener is given the proxy's Addr and Dial, and without a Logger one
 // that writes to the test's log.
@@ -143,8 +144,8 @@ func (r *Running) leaked() string {
 	return strings.Join(left, "\n\n")
 }
 
-// stacks returns the stacks of the goroutines that bear a label. Labels are inherited by the go statement, so these are all that the
-// server has started, directly or not, and no others, whatever else runs in the process.
+// stacks returns the stacks of the goroutines that bear a label. Labels are inherited by the go statement, so these are what the
+// server has started, directly or not, and no others, whatever else runs in the process; only what timers start has no label.
 func stacks(label string) string {
 	var profile strings.Builder
 	if err := pprof.Lookup("goroutine").WriteTo(&profile, 1); err != nil {
