@@ -31,6 +31,12 @@ func TestHello(t *testing.T) {
 	}
 	p.await(`text="hi there"`)
 	p.stop()
+
+	// Another process takes over: the client goes on, and the count begins anew.
+	p = run(t, "hello", usual(running))
+	for u = c.update("1"); u["count"] != "1"; u = c.update("1") {
+	}
+	p.stop()
 }
 
 func TestFromPython(t *testing.T) {
