@@ -58,6 +58,9 @@ type Config struct {
 	// MaxQueueBytes is about how much text may wait in the queues of a session, snapshots aside. Beyond it each queue that gets an
 	// event behaves as if it was full. A session that has eight times as much waiting, snapshots included, is closed. Default 4 MiB.
 	MaxQueueBytes int
+	// MinPatchLength is how many characters a value must have, before and after a change, for a JSON Patch to be sent instead of it.
+	// Zero means 50, negative that there is no such limit.
+	MinPatchLength int
 	// HistoryBytes and HistoryTime bound the lines kept for a recovery. Defaults 256 KiB, 1 min.
 	HistoryBytes int
 	HistoryTime  time.Duration
@@ -106,6 +109,10 @@ func (c Config) withDefaults() Config {
 	def(&c.MaxBuffer, 1000)
 	def(&c.MaxUnfiltered, 10_000)
 	def(&c.MaxQueueBytes, 4<<20)
+	if c.MinPatchLength == 0 {
+		c.MinPatchLength = 50
+	}
+	c.MinPatchLength = max(c.MinPatchLength, 0)
 	def(&c.HistoryBytes, 256<<10)
 	def(&c.HistoryTime, time.Minute)
 	def(&c.CloseCode, tlcp.CodeMaxDuration)

@@ -113,7 +113,7 @@ func (m *Manager) notifyNewSession(ctx context.Context, s *Session, requestID st
 func (m *Manager) newSession(c Client, set *adapterSet, user provider.Text, grant provider.UserGrant, req tlcp.CreateSession) *Session {
 	s := &Session{
 		m: m, id: newSessionID(), set: set, user: user, client: c, tables: grant.WantsTables, granted: grant.MaxBandwidth,
-		noHead: req.ReduceHead, bandwidth: req.MaxBandwidth, heard: time.Now(), subs: make(map[int]*subscription),
+		noHead: req.ReduceHead, accepts: acceptedBy(c.Version, req.Diffs), bandwidth: req.MaxBandwidth, heard: time.Now(), subs: make(map[int]*subscription),
 	}
 	s.ctx, s.cancel = context.WithCancel(m.ctx)
 	return s

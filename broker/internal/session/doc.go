@@ -7,7 +7,8 @@
 // An item hands an event to the queue of each subscription that has it (one per subscription and item). There it waits, and may
 // still be merged with others or dropped, by the rules of the mode, until the connection can take it. The goroutine that runs
 // the connection ([Binding.Run]) then turns what is ready into lines, numbers them, and keeps them in the history of the session,
-// from which a recovery repeats them. So there are two stages: events that can change, and lines that cannot.
+// from which a recovery repeats them. So there are two stages: events that can change, and lines that cannot. What a line leaves out or
+// gives as a difference refers to the line before, so it is decided when the line is made, and never again.
 //
 // # Goroutines
 //

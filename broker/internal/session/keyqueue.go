@@ -110,7 +110,7 @@ func (q *itemQueue) sendKey(dst []byte, n *node) []byte {
 	}
 	q.values(n.ev)
 	q.sub.s.values[q.sub.commandAt] = tlcp.Value{S: op.String()}
-	return tlcp.AppendUpdate(dst, q.sub.id, q.pos, q.last, q.sub.s.values)
+	return q.line(dst)
 }
 
 // holdBack takes the first node out of the list until its key's turn comes, if it is an UPDATE that the frequency limit holds

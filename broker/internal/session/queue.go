@@ -55,11 +55,12 @@ type itemQueue struct {
 	waiting    int   // live updates in the list
 	clears     int   // csNodes in the list
 
-	last  []tlcp.Value // values of the last U line; nil before the first
-	keys  map[string]*keyState
-	turn  time.Time // when the next update may be sent
-	park  parked
-	stats provider.TableStats
+	last      []tlcp.Value // values of the last U line; nil before the first
+	documents []bool       // by field: the client holds it as a JSON document; nil: it holds none
+	keys      map[string]*keyState
+	turn      time.Time // when the next update may be sent
+	park      parked
+	stats     provider.TableStats
 
 	inReady   bool
 	nextReady *itemQueue
@@ -253,7 +254,7 @@ func (q *itemQueue) empty() {
 	}
 	q.unparkKeys()
 	q.sub.s.parking.remove(&q.park)
-	q.keys, q.last = nil, nil
+	q.keys, q.last, q.documents = nil, nil, nil
 }
 
 // send appends the line of the first node. It returns false without a line if a frequency limit holds the queue back; it may
@@ -275,7 +276,7 @@ func (q *itemQueue) send(dst []byte, now time.Time) ([]byte, bool) {
 		return dst, false
 	}
 	q.values(n.ev)
-	return tlcp.AppendUpdate(dst, sub.id, q.pos, q.last, sub.s.values), true
+	return q.line(dst), true
 }
 
 // limited says whether the frequency limit applies to a node of a queue that is not in COMMAND mode.
@@ -303,7 +304,7 @@ func (q *itemQueue) commit(now time.Time, written bool) {
 		q.forgetKeys()
 	case n.kind == updateNode && written:
 		q.stats.Real++
-		q.last = append(q.last[:0], q.sub.s.values...)
+		q.sent()
 		if n.key != nil {
 			n.key.written(n, now)
 		} else if q.limited(n) {

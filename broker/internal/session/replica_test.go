@@ -25,6 +25,7 @@ type replicaSub struct {
 
 type replicaItem struct {
 	last   []tlcp.Value
+	docs   []any // by field: the document it holds since a JSON Patch; nil: it holds a text
 	eos    int
 	events []string            // "a|b" for an update, EOS, CS, "OV n"
 	rows   map[string][]string // COMMAND: the table the client would show
@@ -88,13 +89,19 @@ func (s *replicaSub) apply(t *testing.T, l tlcp.Line, text string) {
 		row := slices.Clone(it.last)
 		if row == nil {
 			row = make([]tlcp.Value, s.fields)
+			it.docs = make([]any, s.fields)
 		}
 		shown := make([]string, s.fields)
 		for i, e := range elements {
-			if e.Kind == tlcp.Set {
-				row[i] = e.Value
-			} else if it.last == nil {
+			if e.Kind != tlcp.Set && it.last == nil {
 				t.Errorf("%q: the first update of the item leaves out field %d", text, i+1)
+				continue
+			}
+			if err := it.change(&row[i], &it.docs[i], e); err != nil {
+				t.Errorf("%q: field %d: %v", text, i+1, err)
+			}
+			if (i == s.key || i == s.command) && e.Kind > tlcp.Set {
+				t.Errorf("%q: difference on key or command", text)
 			}
 			if shown[i] = row[i].S; row[i].Null {
 				shown[i] = "#"

@@ -19,6 +19,7 @@ type Session struct {
 	tables  bool // the Metadata Adapter wants to know of subscriptions
 	granted float64
 	noHead  bool // LS_reduce_head at creation: no CONS in the whole session
+	accepts accepted
 	ctx     context.Context
 	cancel  context.CancelFunc
 
@@ -35,9 +36,10 @@ type Session struct {
 	lines      [][]byte
 	ready      readyList
 	parking    parking
-	queueBytes int // of all that waits in queues
-	liveBytes  int // of the live updates among it
-	values     []tlcp.Value
+	queueBytes int            // of all that waits in queues
+	liveBytes  int            // of the live updates among it
+	values     []tlcp.Value   // of the line being made
+	diffs      []tlcp.Element // what stands in for values in it
 	nodes      *node
 	spare      int // nodes in the list
 	history    history
