@@ -22,7 +22,7 @@ export function showChat(subscribe, connection) {
     const input = byId('post-text');
     const text = input.value;
     try {
-      await connection.send(`CHAT|${text}`, 'CHAT');
+      await connection.send(`CHAT|${text}`, 'CHAT', () => outcome(byId('post-outcome'), 'Sending …'));
       if (input.value === text) input.value = '';
       outcome(byId('post-outcome'), '');
     } catch (error) {

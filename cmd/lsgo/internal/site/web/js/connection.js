@@ -38,17 +38,24 @@ export class Connection {
 
   /**
    * Sends a message. The promise is fulfilled when the adapter has accepted it, and rejected with words for a person. One
-   * sequence keeps the messages sent through it in order.
+   * sequence keeps the messages sent through it in order. waiting is called if the answer takes long.
    */
-  send(message, sequence) {
+  send(message, sequence, waiting) {
     return new Promise((resolve, reject) => {
-      const fail = (text) => () => reject(new Error(text));
+      // The library would keep some messages until there is a session again; nobody expects that of a chat or an order.
+      if (!/^(CONNECTED|STALLED)/.test(this.client.getStatus())) {
+        reject(new Error('Not connected: nothing was sent.'));
+        return;
+      }
+      const slow = setTimeout(waiting, 500);
+      const end = (settle, value) => { clearTimeout(slow); settle(value); };
+      const fail = (text) => () => end(reject, new Error(text));
       this.client.sendMessage(message, sequence, null, {
-        onProcessed: () => resolve(),
-        onDeny: (_, code, text) => reject(new Error(`${text || 'Refused.'} (code ${code})`)),
+        onProcessed: () => end(resolve),
+        onDeny: (_, code, text) => end(reject, new Error(`${text || 'Refused.'} (code ${code})`)),
         onDiscarded: fail('The message came too late and was discarded.'),
         onError: fail('The broker could not handle the message.'),
-        onAbort: fail('Not connected: the message may not have arrived.'),
+        onAbort: fail('Connection lost: the message may not have arrived.'),
       }, false);
     });
   }

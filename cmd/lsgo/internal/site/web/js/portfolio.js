@@ -25,7 +25,7 @@ export function showPortfolio(subscribe, connection) {
     const stock = byId('order-stock');
     const quantity = byId('order-quantity').value;
     try {
-      await connection.send(`${verb}|portfolio1|${stock.value}|${quantity}`, 'ORDERS');
+      await connection.send(`${verb}|portfolio1|${stock.value}|${quantity}`, 'ORDERS', () => outcome(byId('order-outcome'), 'Sending …'));
       const name = stock.selectedOptions[0].textContent;
       outcome(byId('order-outcome'), `${verb === 'BUY' ? 'Bought' : 'Sold'} ${whole.format(quantity)} ${name}.`);
     } catch (error) {
