@@ -46,10 +46,11 @@ type conn struct {
 
 func newConn(l *link, nc, raw net.Conn) *conn {
 	c := &conn{
-		link: l, nc: nc, raw: raw, w: newWriter(l.cfg.MaxUnsent), pending: newPending(l.cfg.Timeout, l.cfg.MaxPending),
+		link: l, nc: nc, raw: raw, w: newWriter(l.cfg.MaxUnsent),
 		stamp: fmt.Sprintf("%016x", time.Now().UnixMilli()),
 		log:   l.log.With("peer", raw.RemoteAddr().String()),
 	}
+	c.pending = newPending(l.cfg.Timeout, l.cfg.MaxPending, l.bounds, c.w.line, func(err error) { c.fail(fmt.Errorf("%w: %w", ErrLost, err), "") })
 	return c
 }
 
@@ -107,21 +108,21 @@ func (c *conn) closeMate() {
 
 // read is the reader, in the link's goroutine. It returns when the connection has ended.
 func (c *conn) read() {
-	if err, reason := c.link.readLines(c.nc, c.line, c.ending.Load, c.inited.Load); err != nil {
+	if reason, err := c.link.readLines(c.nc, c.line, c.ending.Load, c.inited.Load); err != nil {
 		c.fail(err, reason)
 	}
 	drain(c.nc)
 }
 
-// readLines hands the lines of nc to handle until the connection is lost, for which it returns the cause and what the remote
-// is told of it, or until ending says so. watched says whether silence is limited by now.
-func (l *link) readLines(nc net.Conn, handle func([]byte), ending, watched func() bool) (cause error, reason string) {
+// readLines hands the lines of nc to handle until the connection is lost, for which it returns what the remote is told of it and
+// the cause, or until ending says so. watched says whether silence is limited by now.
+func (l *link) readLines(nc net.Conn, handle func([]byte), ending, watched func() bool) (reason string, cause error) {
 	buf := ari.NewLineBuffer(l.cfg.MaxLine)
 	for {
 		for !ending() {
 			line, ok, err := buf.Next()
 			if err != nil {
-				return fmt.Errorf("%w: %w", ErrLost, err), "line too long"
+				return "line too long", fmt.Errorf("%w: %w", ErrLost, err)
 			}
 			if !ok {
 				break
@@ -129,7 +130,7 @@ func (l *link) readLines(nc net.Conn, handle func([]byte), ending, watched func(
 			handle(line)
 		}
 		if ending() {
-			return nil, ""
+			return "", nil
 		}
 		if k := l.cfg.KeepaliveTimeout; k > 0 && watched() {
 			_ = nc.SetReadDeadline(time.Now().Add(k))
@@ -139,9 +140,9 @@ func (l *link) readLines(nc net.Conn, handle func([]byte), ending, watched func(
 		switch {
 		case n > 0 || err == nil:
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			return fmt.Errorf("%w: nothing came for %v", ErrLost, l.cfg.KeepaliveTimeout), "keepalive timeout"
+			return "keepalive timeout", fmt.Errorf("%w: nothing came for %v", ErrLost, l.cfg.KeepaliveTimeout)
 		default:
-			return fmt.Errorf("%w: %w", ErrLost, err), ""
+			return "", fmt.Errorf("%w: %w", ErrLost, err)
 		}
 	}
 }
@@ -255,20 +256,26 @@ func (r *refusal) Error() string {
 	return fmt.Sprintf("%s refused by the remote adapter: %s", r.method, bounded(r.Message.S))
 }
 
-// request sends a request. done is called once, later or at once, unless an error is returned, which says that the
-// connection has ended.
-func (c *conn) request(m ari.Method, encode func(dst []byte, id string) []byte, done func(body []byte, err error)) (id string, err error) {
-	id = c.link.nextID(c.stamp)
-	if err = c.pending.add(&request{id: id, method: m, done: done}); err == nil {
+// request sends a request, or has it wait for its turn. done is called once, later or at once, unless an error is returned,
+// which says that the connection has ended.
+func (c *conn) request(m ari.Method, encode func(dst []byte, id string) []byte, done func(body []byte, err error)) (*request, error) {
+	id := c.link.nextID(c.stamp)
+	r := &request{id: id, method: m, encode: func(dst []byte) []byte { return encode(dst, id) }, done: done}
+	err := c.pending.add(r)
+	switch reason := c.reason(); {
+	case err == nil:
 		c.link.stats.requests.Add(1)
-		c.send(func(dst []byte) []byte { return encode(dst, id) })
-		return id, nil
-	}
-	if errors.Is(err, errTooManyPending) {
+		return r, nil
+	case reason != nil:
+		return nil, reason
+	case errors.Is(err, errTooManyPending):
 		err = fmt.Errorf("%w: %w", ErrLost, err)
 		c.fail(err, "too many requests without an answer")
+	default:
+		err = fmt.Errorf("%w: %w", ErrLost, err)
+		c.fail(err, "")
 	}
-	return "", err
+	return nil, err
 }
 
 // send sends a line that nobody waits for.

@@ -23,6 +23,9 @@ type DataConfig struct {
 	// StatusItem (robust), if not empty, is an item that the proxy itself serves. It has one field, status: "connecting"
 	// before the first remote, "connected", and "reconnecting" after a loss.
 	StatusItem string
+	// MaxPendingRequests bounds the SUB and USB that are sent and not answered; further ones wait for their turn, a SUB no
+	// longer than Timeout. Zero: no bound.
+	MaxPendingRequests int
 }
 
 // Data is the proxy of a remote Data Adapter. It implements provider.Data. Its methods may be called from any goroutine, and
@@ -43,8 +46,8 @@ type Data struct {
 type entry struct {
 	item   string
 	sink   provider.Sink
-	serial uint64 // order of Subscribe
-	id     string // of the SUB sent on the current connection; Data.mu
+	serial uint64   // order of Subscribe
+	sub    *request // the SUB of the current connection, nil if there is none; Data.mu
 
 	gate  sync.Mutex // held while sink is called
 	ended bool       // Unsubscribe was called
@@ -72,6 +75,7 @@ func StartData(ctx context.Context, cfg DataConfig) (*Data, error) {
 		d.status = newStatusItem(cfg.StatusItem)
 	}
 	d.link = newLink(common, ari.Data, cfg.DataProvider, d)
+	d.bounds = []bound{{[]ari.Method{ari.SUB, ari.USB}, cfg.MaxPendingRequests}}
 	if err := d.start(ctx); err != nil {
 		return nil, err
 	}
@@ -117,14 +121,14 @@ func (d *Data) admit(e *entry) bool {
 // sub sends SUB. mu is held, which keeps the SUB and USB of an item in order.
 func (d *Data) sub(e *entry, recovered bool) {
 	c := d.conn
-	id, err := c.request(ari.SUB,
+	sub, err := c.request(ari.SUB,
 		func(dst []byte, id string) []byte { return ari.AppendSubscribe(dst, id, c.version, e.item) },
 		func(body []byte, err error) { d.subscribed(c, e, body, err) })
 	if err != nil {
 		return // the connection has ended; the next one begins with all items
 	}
-	e.id = id
-	d.routes[id] = route{e, recovered}
+	e.sub = sub
+	d.routes[sub.id] = route{e, recovered}
 }
 
 // subscribed gets the outcome of a SUB.
@@ -138,7 +142,7 @@ func (d *Data) subscribed(c *conn, e *entry, body []byte, err error) {
 	d.mu.Lock()
 	// What still comes for a failed subscription is dropped. Its USB will be sent all the same, if the item is left.
 	if d.conn == c && d.items[e.item] == e {
-		delete(d.routes, e.id)
+		delete(d.routes, e.sub.id)
 	}
 	d.mu.Unlock()
 	d.outcome(c, "subscription failed", e.item, err)
@@ -167,11 +171,14 @@ func (d *Data) Unsubscribe(item string) {
 // dismiss forgets an item, and sends USB if its SUB was sent on this connection, whatever became of that. mu is held.
 func (d *Data) dismiss(e *entry) {
 	delete(d.items, e.item)
-	if d.conn == nil || e.id == "" {
+	c := d.conn
+	if c == nil || e.sub == nil {
 		return
 	}
-	delete(d.routes, e.id)
-	c := d.conn
+	delete(d.routes, e.sub.id)
+	if unsent, _ := c.pending.withdraw(e.sub); unsent {
+		return
+	}
 	_, _ = c.request(ari.USB,
 		func(dst []byte, id string) []byte { return ari.AppendUnsubscribe(dst, id, c.version, e.item) },
 		func(body []byte, err error) {
@@ -219,7 +226,7 @@ func (d *Data) detach(*conn) {
 	clear(d.routes)
 	left := d.inOrder()
 	for _, e := range left {
-		e.id = ""
+		e.sub = nil
 	}
 	d.mu.Unlock()
 	if d.status != nil {

@@ -47,6 +47,7 @@ type link struct {
 	channel      ari.Channel
 	dataProvider string
 	side         side
+	bounds       []bound // on the requests that are pending; set before the start
 	log          *slog.Logger
 	stats        counters
 

@@ -13,8 +13,10 @@ import (
 
 // The defaults of MetadataConfig.
 const (
-	DefaultMaxStored = 100_000
-	defaultMessage   = "The service is not available now."
+	DefaultMaxStored       = 100_000
+	DefaultItemDataAge     = 30 * time.Second
+	DefaultUserItemDataAge = 3 * time.Second
+	defaultMessage         = "The service is not available now."
 )
 
 // MetadataConfig is what a metadata proxy needs.
@@ -33,6 +35,21 @@ type MetadataConfig struct {
 	DisconnectionMessage string
 	// SequentializeTableNotifications keeps NNT and NTC of a session from overlapping.
 	SequentializeTableNotifications bool
+
+	// ItemDataAge is how long the adapter's answer about an item (GIT) serves further questions. Zero means
+	// DefaultItemDataAge; negative: not at all.
+	ItemDataAge time.Duration
+	// UserItemDataAge is the same for an item and a user (GUI). Zero means DefaultUserItemDataAge; negative: not at all.
+	UserItemDataAge time.Duration
+	// ClearOnNewRemote (robust) forgets these answers when a new remote has come.
+	ClearOnNewRemote bool
+
+	// Bounds on the requests that are sent and not answered; further ones wait for their turn, no longer than Timeout. Zero:
+	// no bound.
+	MaxPendingUsers    int // NUS, NUA
+	MaxPendingMessages int // NUM
+	MaxPendingTables   int // GIS, GSC, GIT, GUI, NNT
+	MaxPendingSessions int // NNS, NSC, NTC
 }
 
 // Metadata is the proxy of a remote Metadata Adapter. It implements provider.Metadata. Its methods may be called from any
@@ -42,6 +59,7 @@ type Metadata struct {
 	*link
 	cfg     MetadataConfig // Config is that of link
 	control controlQueue
+	answers *answers
 	oddOnce sync.Once // a limit that is none is logged once
 
 	mu       sync.Mutex
@@ -67,7 +85,14 @@ func StartMetadata(ctx context.Context, cfg MetadataConfig) (*Metadata, error) {
 		cfg.DisconnectionMessage = defaultMessage
 	}
 	m := &Metadata{cfg: cfg, sessions: make(map[string]*session)}
+	m.answers = newAnswers(orDefault(cfg.ItemDataAge, DefaultItemDataAge), orDefault(cfg.UserItemDataAge, DefaultUserItemDataAge))
 	m.link = newLink(common, ari.Metadata, "", m)
+	m.bounds = []bound{
+		{[]ari.Method{ari.NUS, ari.NUA}, cfg.MaxPendingUsers},
+		{[]ari.Method{ari.NUM}, cfg.MaxPendingMessages},
+		{[]ari.Method{ari.GIS, ari.GSC, ari.GIT, ari.GUI, ari.NNT}, cfg.MaxPendingTables},
+		{[]ari.Method{ari.NNS, ari.NSC, ari.NTC}, cfg.MaxPendingSessions},
+	}
 	m.control.wake = make(chan struct{}, 1)
 	if err := m.start(ctx); err != nil {
 		return nil, err
@@ -100,7 +125,7 @@ func ask[T any](ctx context.Context, m *Metadata, c *conn, method ari.Method, en
 		return zero, m.unavailable(method, nil)
 	}
 	answers := make(chan answer, 1)
-	_, err := c.request(method,
+	req, err := c.request(method,
 		func(dst []byte, id string) []byte { return encode(dst, id, c.version) },
 		func(body []byte, err error) {
 			var a answer
@@ -125,6 +150,9 @@ func ask[T any](ctx context.Context, m *Metadata, c *conn, method ari.Method, en
 		}
 		return a.value, nil
 	case <-ctx.Done():
+		if _, removed := c.pending.withdraw(req); removed {
+			settled() // it was waiting for its turn
+		}
 		return zero, fmt.Errorf("proxy %s: %s: %w", m.link.cfg.Name, method, context.Cause(ctx))
 	}
 }
@@ -186,6 +214,9 @@ func errorKind(k ari.ErrorKind) provider.ErrorKind {
 
 // attach implements side: what the lost remote may not have handled is sent again.
 func (m *Metadata) attach(c *conn) {
+	if m.cfg.ClearOnNewRemote {
+		m.answers.clear()
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.conn = c

@@ -71,7 +71,7 @@ func (n *notifier) run() {
 	}
 	n.nc = nc
 	n.link.pair(func() { n.secured = true })
-	err, reason := n.link.readLines(n.nc, n.line, n.ending, n.watched)
+	reason, err := n.link.readLines(n.nc, n.line, n.ending, n.watched)
 	if err != nil {
 		n.end(err, reason)
 	}

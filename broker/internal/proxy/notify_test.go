@@ -275,6 +275,7 @@ func TestNotifyErrors(t *testing.T) {
 				if tt.before != "" {
 					m.say(rac)
 					m.next()
+					synctest.Wait()
 					n.say("%s", tt.before)
 				} else {
 					m.init(ari.Data, ari.V183)

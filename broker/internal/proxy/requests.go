@@ -72,11 +72,13 @@ func (m *Metadata) Schema(ctx context.Context, user provider.Text, group, schema
 	return ask(ctx, m, m.current(), ari.GSC, req.Append, ari.ParseNames, nil)
 }
 
-// ItemData asks what holds for items whoever the user is: GIT. The answer has an element for each item.
+// ItemData asks what holds for items whoever the user is: GIT. The answer has an element for each item. Items of which the
+// adapter was asked not long ago are not asked about again.
 func (m *Metadata) ItemData(ctx context.Context, items []string) ([]provider.ItemData, error) {
-	if len(items) == 0 {
-		return nil, nil
-	}
+	return m.answers.items.through(items, func(items []string) ([]provider.ItemData, error) { return m.askItemData(ctx, items) })
+}
+
+func (m *Metadata) askItemData(ctx context.Context, items []string) ([]provider.ItemData, error) {
 	list, err := ask(ctx, m, m.current(), ari.GIT, ari.GetItemData{Items: items}.Append, ignoreVersion(ari.ParseItemData), nil)
 	if err != nil {
 		return nil, err
@@ -95,11 +97,23 @@ func (m *Metadata) ItemData(ctx context.Context, items []string) ([]provider.Ite
 	return data, nil
 }
 
-// UserItemData asks what holds for items and a user: GUI. The answer has an element for each item.
+// UserItemData asks what holds for items and a user: GUI. The answer has an element for each item. Items of which the
+// adapter was asked not long ago, for that user, are not asked about again.
 func (m *Metadata) UserItemData(ctx context.Context, user provider.Text, items []string) ([]provider.UserItemData, error) {
-	if len(items) == 0 {
-		return nil, nil
+	keys := make([]userItem, len(items))
+	for i, item := range items {
+		keys[i] = userItem{user, item}
 	}
+	return m.answers.userItems.through(keys, func(keys []userItem) ([]provider.UserItemData, error) {
+		missing := make([]string, len(keys))
+		for i, k := range keys {
+			missing[i] = k.item
+		}
+		return m.askUserItemData(ctx, user, missing)
+	})
+}
+
+func (m *Metadata) askUserItemData(ctx context.Context, user provider.Text, items []string) ([]provider.UserItemData, error) {
 	list, err := ask(ctx, m, m.current(), ari.GUI, ari.GetUserItemData{User: ari.Text(user), Items: items}.Append, ignoreVersion(ari.ParseUserItemData), nil)
 	if err != nil {
 		return nil, err
