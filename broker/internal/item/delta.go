@@ -81,7 +81,9 @@ func (it *item) DeclareFieldDiffOrder(list []provider.FieldDiff) {
 			continue
 		}
 		for _, s := range *e.list() {
-			s.cols.deltas = it.deltas(s.mode, s.cols.index)
+			c := *s.cols.c // the receiver may have the old ones still in use
+			c.deltas = it.deltas(s.mode, c.index)
+			s.cols = Columns{&c}
 		}
 	}
 }

@@ -70,30 +70,33 @@ func bit(col int) uint64 {
 	return 1 << col
 }
 
-// Columns says where the fields of a schema are in the rows of one item, in the order of the schema, and what is declared for them.
-type Columns struct {
+// Columns says where the fields of a schema are in the rows of one item, in the order of the schema, and what is declared for them. It
+// is small and never changes; the zero value is for no item and has no methods to be called.
+type Columns struct{ c *columns }
+
+type columns struct {
 	index  []int
 	mask   uint64
 	deltas []*Delta // nil, or as long as index
 }
 
 // Len is the number of fields of the schema.
-func (c Columns) Len() int { return len(c.index) }
+func (c Columns) Len() int { return len(c.c.index) }
 
 // Touched says whether the source's event was about any field of the schema. It may say so wrongly of an item with more
 // than 64 fields.
-func (c Columns) Touched(e *Event) bool { return e.Mask&c.mask != 0 }
+func (c Columns) Touched(e *Event) bool { return e.Mask&c.c.mask != 0 }
 
 // Deltas says whether there is a Delta for any field.
-func (c Columns) Deltas() bool { return c.deltas != nil }
+func (c Columns) Deltas() bool { return c.c.deltas != nil }
 
 // Delta returns what is declared for field i (from 0) of the schema; nil if its values are always to be sent whole. It must not be
 // called unless Deltas says so.
-func (c Columns) Delta(i int) *Delta { return c.deltas[i] }
+func (c Columns) Delta(i int) *Delta { return c.c.deltas[i] }
 
 // Value returns the value of field i (from 0) of the schema after e.
 func (c Columns) Value(e *Event, i int) provider.Text {
-	if col := c.index[i]; col >= 0 && col < len(e.Row) {
+	if col := c.c.index[i]; col >= 0 && col < len(e.Row) {
 		return e.Row[col]
 	}
 	return provider.Null

@@ -96,8 +96,7 @@ func (it *item) attach(s *subscriber, o Options) error {
 	case it.decided != o.Mode:
 		return ErrMode
 	}
-	s.cols = it.columns(o.Schema)
-	s.cols.deltas = it.deltas(o.Mode, s.cols.index)
+	s.cols = it.columns(o.Mode, o.Schema)
 	e := it.engines[o.Mode]
 	e.list().add(s)
 	e.attach(s, o)
@@ -194,8 +193,8 @@ func (it *item) unlock() {
 }
 
 // columns finds the schema's fields, making columns for new ones so that they stay where they are.
-func (it *item) columns(schema []string) Columns {
-	c := Columns{index: make([]int, len(schema))}
+func (it *item) columns(m provider.Mode, schema []string) Columns {
+	c := &columns{index: make([]int, len(schema))}
 	for i, name := range schema {
 		col := it.column(name)
 		c.index[i] = col
@@ -203,7 +202,8 @@ func (it *item) columns(schema []string) Columns {
 			c.mask |= bit(col)
 		}
 	}
-	return c
+	c.deltas = it.deltas(m, c.index)
+	return Columns{c}
 }
 
 // column returns the column of a field, -1 if the item has too many.

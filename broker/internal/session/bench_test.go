@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
 	"github.com/lightstreamer-go/lightstreamer/internal/tlcp"
@@ -80,6 +81,60 @@ func BenchmarkUpdates(b *testing.B) {
 			done()
 			b.ReportMetric(float64(out.lines.Load())/float64(n), "lines/op")
 			b.ReportMetric(float64(out.writes.Load())/float64(n), "writes/op")
+		})
+	}
+}
+
+// BenchmarkDeltas makes the lines of an event for 100 sessions, one after the other, of which one has a document of 83 bytes or 1.7 KB
+// changed in two places: one operation is one event for one session.
+func BenchmarkDeltas(b *testing.B) {
+	long := func(a, c string) string {
+		return strings.Replace(doc(a, c), `"three"`, strings.Repeat(`"three",`, 200)+`"end"`, 1)
+	}
+	for _, bb := range []struct {
+		name, declare string
+		doc           func(a, c string) string
+	}{
+		{"whole/short", "", doc}, {"whole/long", "", long}, {"JSONPatch/short", "J", doc}, {"JSONPatch/long", "J", long}, {"TLCP/short", "M", doc}, {"TLCP/long", "M", long},
+	} {
+		b.Run(bb.name, func(b *testing.B) {
+			const sessions = 100
+			f := &feed{sinks: map[string]provider.Sink{}}
+			set := &provider.Set{ID: "DEMO", Metadata: &metadata{}, Data: map[string]provider.Data{"DEFAULT": f}}
+			m := NewManager(Config{Sets: func(string) *provider.Set { return set }, Linger: -1, HistoryBytes: 1})
+			var all []*Session
+			for range sessions {
+				bound, _ := m.Create(b.Context(), ws, tlcp.CreateSession{AdapterSet: "DEMO"})
+				req, _ := tlcp.ParseControl([]byte("LS_reqId=1&" + add(1, "MERGE", "i", "a b c d", "")))
+				m.Control(b.Context(), ws, bound.Session(), req, nil)
+				all = append(all, bound.Session())
+			}
+			if bb.declare != "" {
+				order := []provider.DiffAlgorithm{provider.DiffAlgorithm(bb.declare[0])}
+				f.sinks["i"].DeclareFieldDiffOrder([]provider.FieldDiff{{Field: "a", Algorithms: order}})
+			}
+			var buf []byte
+			b.ReportAllocs()
+			b.ResetTimer()
+			for i := 0; i < b.N; i += sessions {
+				n := fmt.Sprint(i / sessions % 90)
+				v := bb.doc("a"+n, "b"+n)
+				f.sinks["i"].Update(provider.Update{Fields: []provider.Field{{Name: "a", Value: provider.T(v)}}})
+				for _, s := range all {
+					s.mu.Lock()
+					buf, _, _ = s.take(buf[:0], batch, true, time.Time{})
+					s.mu.Unlock()
+				}
+			}
+			b.StopTimer()
+			b.ReportMetric(float64(len(buf)), "bytes/line")
+			for _, s := range all { // their bindings were never run
+				m.wg.Done()
+				s.terminate(cause{})
+			}
+			if err := m.Close(b.Context()); err != nil {
+				b.Error(err)
+			}
 		})
 	}
 }
