@@ -1,10 +1,12 @@
 package adapter
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"runtime"
 	"runtime/debug"
+	"runtime/pprof"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,8 +17,9 @@ import (
 //
 // Each call is known by name, so that one that does not return can be told.
 type calls struct {
-	limit int           // calls at the same time; 0: none
-	count *atomic.Int64 // calls at work, of all the connections of the server
+	ctx   context.Context // its profiler labels are those of the workers
+	limit int             // calls at the same time; 0: none
+	count *atomic.Int64   // calls at work, of all the connections of the server
 
 	mu      sync.Mutex
 	queue   []call // from next on
@@ -47,8 +50,8 @@ const (
 	watchInterval = 500 * time.Microsecond
 )
 
-func newCalls(limit int, count *atomic.Int64) *calls {
-	return &calls{limit: limit, count: count, working: make(map[*worker]struct{})}
+func newCalls(ctx context.Context, limit int, count *atomic.Int64) *calls {
+	return &calls{ctx: ctx, limit: limit, count: count, working: make(map[*worker]struct{})}
 }
 
 // start has f run by a worker. After stop nothing is started.
@@ -91,6 +94,8 @@ func (w *worker) signal() {
 }
 
 func (c *calls) work(w *worker) {
+	// A worker that the watch has started would have none: profiles could not tell whose it is.
+	pprof.SetGoroutineLabels(c.ctx)
 	for range w.wake {
 		for f, ok := c.take(w); ok; f, ok = c.take(w) {
 			f.run()

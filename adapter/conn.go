@@ -184,13 +184,20 @@ func (l *link) readLine(raw []byte) error {
 			return nil
 		}
 		return &CloseError{Reason: reason, BeforeInit: !l.asked.Load()}
+	case line.Method == ari.FST || line.Method == ari.FUS:
+		l.control.answered(line)
+	case l.asked.Load() && (line.Method == ari.DPI || line.Method == ari.MPI):
+		l.protocolError("second initialisation ignored", errors.New("initialised already"), raw)
 	case line.Method == ari.DPI || line.Method == ari.MPI:
-		l.initRequest(line, raw)
+		l.out.owe()
+		l.initRequest(line)
 	case line.Method == ari.Unknown:
 		l.protocolError("line ignored", fmt.Errorf("unknown method %q", line.Name[:min(len(line.Name), 20)]), raw)
 	case !l.ready.Load():
+		l.out.owe()
 		l.refuse(line, errors.New("request before the initialisation"))
 	default:
+		l.out.owe()
 		l.stats.requests.Add(1)
 		l.handler.request(l, line)
 	}
@@ -219,12 +226,12 @@ func (l *link) refuse(line ari.Line, err error) {
 
 func (l *link) replyError(id string, m ari.Method, f ari.Failure) {
 	l.stats.refused.Add(1)
-	v := l.version
-	if !l.ready.Load() {
-		v = ari.Latest
+	v := ari.Latest
+	if l.ready.Load() { // before that it may be just being written
+		v = l.version
 	}
 	f.Kind = ari.AllowedIn(f.Kind, m, v)
-	l.out.line(func(b []byte) []byte { return ari.AppendError(b, id, m, v, f) })
+	l.out.reply(func(b []byte) []byte { return ari.AppendError(b, id, m, v, f) })
 }
 
 // answered tells of a request that has been replied to.
@@ -243,15 +250,12 @@ func (l *link) initMethod() ari.Method {
 	return ari.DPI
 }
 
-func (l *link) initRequest(line ari.Line, raw []byte) {
+func (l *link) initRequest(line ari.Line) {
 	if line.Method != l.initMethod() {
 		l.refuse(line, fmt.Errorf("this is a %s: is the proxy's port that of the other kind of adapter?", l.title()))
 		return
 	}
-	if !l.asked.CompareAndSwap(false, true) {
-		l.protocolError("second initialisation ignored", errors.New("initialised already"), raw)
-		return
-	}
+	l.asked.Store(true)
 	id := string(line.ID)
 	params, err := ari.ParseParams(line.Body)
 	// On a goroutine of its own, so that the end of the connection is noticed meanwhile.
@@ -295,7 +299,7 @@ func (l *link) initialize(id string, params []ari.Param) error {
 	l.out.setKeepalive(ari.KeepaliveInterval(l.keepalive, hint, hasHint))
 	// Requests may follow the reply at once, so the link is ready before it leaves.
 	l.ready.Store(true)
-	l.out.line(func(b []byte) []byte { return ari.AppendInitReply(b, id, l.kind, version) })
+	l.out.reply(func(b []byte) []byte { return ari.AppendInitReply(b, id, l.kind, version) })
 	l.log.Info("initialised", "protocol", version.String())
 	l.stats.initialised.Store(true)
 	if l.events.Initialised != nil {

@@ -112,7 +112,7 @@ func (c *Control) ask(ctx context.Context, what string, encode func(dst []byte, 
 }
 
 // answered takes a reply to FST or FUS; it runs on the reader.
-func (c *Control) answered(line ari.Line, v ari.Version) {
+func (c *Control) answered(line ari.Line) {
 	c.mu.Lock()
 	id := string(line.ID)
 	answer := c.pending[id]
@@ -123,7 +123,7 @@ func (c *Control) answered(line ari.Line, v ari.Version) {
 		return
 	}
 	var a controlAnswer
-	f, isError, err := ari.ParseError(line.Method, line.Body, v)
+	f, isError, err := ari.ParseError(line.Method, line.Body, ari.Latest)
 	switch {
 	case err != nil:
 		a.err = err

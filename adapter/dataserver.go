@@ -237,7 +237,7 @@ func (h *dataHandler) subscribe(item string, q *itemQueue, id string, late bool)
 	}
 	sub.declareNoSnapshot()
 	h.setCurrent(q, sub, true)
-	l.out.line(func(b []byte) []byte { return ari.AppendVoidReply(b, id, ari.SUB) })
+	l.out.reply(func(b []byte) []byte { return ari.AppendVoidReply(b, id, ari.SUB) })
 	return nil
 }
 
@@ -308,7 +308,7 @@ func (h *dataHandler) unsubscribe(q *itemQueue, id string) error {
 		l.replyError(id, ari.USB, failureOf(err))
 		return err
 	}
-	l.out.line(func(b []byte) []byte { return ari.AppendVoidReply(b, id, ari.USB) })
+	l.out.reply(func(b []byte) []byte { return ari.AppendVoidReply(b, id, ari.USB) })
 	return nil
 }
 

@@ -161,8 +161,6 @@ func (h *metadataHandler) request(_ *link, line ari.Line) {
 				User: r.User.S, SessionID: r.Session, Device: deviceInfo(r.Device), NewToken: r.NewToken,
 			})
 		})
-	case ari.FST, ari.FUS:
-		h.control.answered(line, v)
 	default:
 		h.refuse(line, errors.New("not a request to a Metadata Adapter"))
 	}
@@ -188,7 +186,7 @@ func serve[R any](h *metadataHandler, line ari.Line, parse func([]byte, ari.Vers
 			h.replyError(id, m, failureOf(err))
 			return
 		}
-		h.out.line(func(b []byte) []byte { return appendReply(b, id) })
+		h.out.reply(func(b []byte) []byte { return appendReply(b, id) })
 	})
 }
 

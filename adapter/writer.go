@@ -31,6 +31,7 @@ type writer struct {
 	held      []*Subscription // with events held back, in the order in which that began
 	heldBytes int
 
+	owed    int // requests read and not yet replied to
 	updates int // in pending
 	stats   *stats
 	events  *Events
@@ -90,6 +91,34 @@ func (w *writer) kick() {
 // line appends one line made by encode, whatever the bound says.
 func (w *writer) line(encode func(dst []byte) []byte) {
 	w.mu.Lock()
+	w.finish(encode(w.pending))
+	w.unlockAndWake()
+}
+
+// The requests that may wait for their replies, and how many times MaxPending their replies may fill pending, before no more requests are read. A proxy that
+// asks and does not read stops itself so.
+const (
+	maxOwed    = 20_000
+	maxReplies = 4
+)
+
+// owe notes that a reply is due, having waited while too many are. Called by the reader.
+func (w *writer) owe() {
+	w.mu.Lock()
+	for (w.owed >= maxOwed || len(w.pending) >= maxReplies*w.max) && !w.closed {
+		w.waitRoom()
+	}
+	w.owed++
+	w.mu.Unlock()
+}
+
+// reply appends the reply to a request, whatever the bound says.
+func (w *writer) reply(encode func(dst []byte) []byte) {
+	w.mu.Lock()
+	w.owed--
+	if w.owed == maxOwed-1 {
+		w.room.Broadcast() // the reader may be waiting
+	}
 	w.finish(encode(w.pending))
 	w.unlockAndWake()
 }
