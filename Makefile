@@ -10,7 +10,8 @@ help: ## list the verbs
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 demo: node_modules/.package-lock.json ## start the broker with the stock list, chat and portfolio (HTTP=host:port changes the address)
-	go run ./cmd/lsgo demo --http $(HTTP)
+	@mkdir -p bin && go build -o bin/lsgo ./cmd/lsgo
+	@bin/lsgo demo --http $(HTTP)
 
 test: node_modules/.package-lock.json ## run every test, the official clients and the browser included
 	@bash .ci/browser
@@ -21,7 +22,7 @@ check: tools ## format, vet, lint, tidy and test every module
 	@$(MAKE) --no-print-directory test
 
 lint: tools ## run the linters alone
-	@for m in $(MODULES); do (cd $$m && $(GOBIN)/golangci-lint run ./...) || exit 1; done
+	@for m in $(MODULES); do (cd $$m && $(GOBIN)/golangci-lint run --allow-parallel-runners ./...) || exit 1; done
 
 bench: ## run the Go benchmarks
 	go test -run '^$$' -bench . -benchmem ./internal/... ./adapter/... ./broker/...

@@ -41,11 +41,11 @@ func (hall) NotifyUserMessage(_ context.Context, m adapter.UserMessage) error {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	log := slog.Default()
 	err := adapter.Run(ctx,
 		&adapter.MetadataServer{Provider: hall{}, Addr: "localhost:8003", Logger: log},
 		&adapter.DataServer{Provider: adapter.DataProviderFunc(greet), Addr: "localhost:8001", Logger: log})
+	stop()
 	if err != nil {
 		log.Error("stopped", "err", err)
 		os.Exit(1)
