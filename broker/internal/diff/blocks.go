@@ -48,7 +48,7 @@ func blocks[T byte | uint16](e *editor, a, b []T, g int) (rest []hunk) {
 		for e.steps > 0 {
 			x, length := longest(e, r.sum(shift), last.a0, a, b[y:])
 			skip := 1
-			if length >= g && x-last.a0 <= 64*length { // a far jump leaves too much behind
+			if length >= g {
 				from := y
 				for x > last.a0 && from > last.b0 && a[x-1] == b[from-1] {
 					x, from = x-1, from-1

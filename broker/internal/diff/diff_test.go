@@ -96,6 +96,10 @@ func TestJSONPatch(t *testing.T) {
 		{`{"q\"\\\u0001":1`, `{"q\u0022\u005c\u0001":2`, `[{"op":"replace","path":"/q\"\\\u0001","value":2}]`},
 		{`{"\u0061":1`, `{"a":2`, `[{"op":"replace","path":"/a","value":2}]`},
 		{`{"\ud83d\ude00":1`, `{"😀":2`, `[{"op":"replace","path":"/😀","value":2}]`},
+		{`{"o":{"-":1}`, `{"o":{"-":2}`, `[{"op":"replace","path":"/o","value":{"-":2}}]`},
+		{`{"o":{"-":1,"a":1}`, `{"o":{"-":1,"a":2}`, `[{"op":"replace","path":"/o/a","value":2}]`},
+		{`{"o":{"a":1}`, `{"o":{"-":1,"a":1}`, `[{"op":"replace","path":"/o","value":{"-":1,"a":1}}]`},
+		{`{"o":{"-":1,"a":1}`, `{"o":{"a":1}`, `[{"op":"replace","path":"/o","value":{"a":1}}]`},
 		{`{"":1`, `{"":2`, `[{"op":"replace","path":"/","value":2}]`},
 		{`{"s":"\u00e9\ud800"`, `{"s":"\u00e8\ud800"`, `[{"op":"replace","path":"/s","value":"\u00e8\ud800"}]`},
 		{`{"d":{"k":1,"k":2}`, `{"d":{"k":2,"k":3}`, `[{"op":"replace","path":"/d","value":{"k":2,"k":3}}]`},
@@ -130,6 +134,34 @@ func TestArrays(t *testing.T) {
 	}
 }
 
+// TestAligned: that two elements have the same hash is not enough for them to be left alone.
+func TestAligned(t *testing.T) {
+	p := patcherPool.New().(*patcher)
+	for _, tt := range []struct {
+		old, next string
+		hunks     []hunk
+		want      bool
+	}{
+		{"[1,2,3]", "[1,2,3]", nil, true},
+		{"[1,2,3]", "[1,2,4]", nil, false},
+		{"[1,2,3]", "[1,4,3]", nil, false},
+		{"[1,2,3]", "[1,4,3]", []hunk{{1, 2, 1, 2}}, true},
+		{"[1,2,3]", "[0,4,3]", []hunk{{1, 2, 1, 2}}, false},
+		{"[1,2,3]", "[1,2,5,3]", []hunk{{2, 2, 2, 3}}, true},
+	} {
+		if !p.old.parse(tt.old) || !p.next.parse(tt.next) {
+			t.Fatal("no JSON")
+		}
+		p.stack = p.stack[:0]
+		p.children(&p.old, 0)
+		mid := len(p.stack)
+		p.children(&p.next, 0)
+		if got := p.aligned(tt.hunks, 0, mid, mid); got != tt.want {
+			t.Errorf("%s → %s, %v: %v", tt.old, tt.next, tt.hunks, got)
+		}
+	}
+}
+
 func TestNoJSONPatch(t *testing.T) {
 	long := strings.Repeat("x", 300)
 	valid := `{"a":1,"pad":"` + long + `"}`
@@ -156,12 +188,17 @@ func TestNoJSONPatch(t *testing.T) {
 		"plus":                    {valid, strings.Replace(valid, "1", "+1", 1)},
 		"comma at the end":        {valid, strings.Replace(valid, "1", "[1,]", 1)},
 		"no comma":                {valid, strings.Replace(valid, "1", "[1 2]", 1)},
-		"bad escape":              {valid, strings.Replace(valid, "xx", `\x`, 1)},
-		"bad unicode escape":      {valid, strings.Replace(valid, "xx", `\u12g4`, 1)},
-		"control character":       {valid, strings.Replace(valid, "xx", "\x01", 1)},
+		"bad escape":              {valid, strings.Replace(valid, "1", `"\x"`, 1)},
+		"bad unicode escape":      {valid, strings.Replace(valid, "1", `"\u12g4"`, 1)},
+		"end in an escape":        {valid, valid[:len(valid)-2] + `\u12`},
+		"short unicode escape":    {valid, strings.Replace(valid, "1", `"\u12"`, 1)},
+		"control character":       {valid, strings.Replace(valid, "1", "\"\x01\"", 1)},
+		"minus":                   {valid, strings.Replace(valid, "1", "-", 1)},
+		"no exponent":             {valid, strings.Replace(valid, "1", "1e+", 1)},
+		"bad word":                {valid, strings.Replace(valid, "1", "nul", 1)},
 		"other blank":             {valid, "\v" + valid},
 		"byte order mark":         {valid, "\ufeff" + valid},
-		"invalid UTF-8":           {valid, strings.Replace(valid, "x", "\xff", 1)},
+		"invalid UTF-8":           {valid, strings.Replace(valid, "1", "\"\xff\"", 1)},
 		"longer than the value":   {`{"a":1}`, `{"a":2}`},
 		"all new":                 {`["` + long + `"]`, `["` + strings.ToUpper(long) + `"]`},
 		"another kind of root":    {`["` + long + `"]`, `{"a":"` + long + `"}`},
@@ -187,6 +224,8 @@ func TestTLCP(t *testing.T) {
 		{"abcdefghijklmnopqrstuvwxyz0123456789", "abcdefghijklmnopqrstuvwxyz012|456789", "Bdb|bg"},
 		{"foobar", "foo", ""}, // ^Td is no shorter
 		{"foobar", "foob", "e"},
+		{"a123", "a124", ""},
+		{"#123", "#124", "db4"}, // the value would be %23124
 		{alphabet, alphabet, "Ba"},
 		{alphabet, alphabet[:3] + alphabet[10:], "dahq"},
 		{alphabet, "zap" + alphabet, "adzapaBa"},
@@ -309,7 +348,7 @@ func TestRandomJSON(t *testing.T) {
 			t.Fatalf("round %d", i)
 		}
 	}
-	if patches < 300 {
+	if patches < 600 {
 		t.Errorf("only %d patches", patches)
 	}
 }

@@ -42,7 +42,7 @@ func (g generator) value(depth int) any {
 	case kind < 3:
 		var m members
 		for range n {
-			m = append(m, member{g.key(), g.value(depth - 1)})
+			m = append(m, g.member(m, depth-1))
 		}
 		return m
 	}
@@ -51,6 +51,16 @@ func (g generator) value(depth int) any {
 		l = append(l, g.value(depth-1))
 	}
 	return l
+}
+
+// member makes one more member; seldom with a key that is there already.
+func (g generator) member(m members, depth int) member {
+	for {
+		key := g.key()
+		if !slices.ContainsFunc(m, func(x member) bool { return x.key == key }) || g.rng.IntN(50) == 0 {
+			return member{key, g.value(depth)}
+		}
+	}
 }
 
 // edit returns a copy with one change somewhere inside.
@@ -77,7 +87,7 @@ func (g generator) edit(v any, depth int) any {
 		i := at(len(v))
 		switch op := g.rng.IntN(6); {
 		case op == 0 || i == len(v):
-			return slices.Insert(v, i, member{g.key(), g.value(2)})
+			return slices.Insert(v, i, g.member(v, 2))
 		case op == 1:
 			return slices.Delete(v, i, i+1)
 		case op == 2:
@@ -93,7 +103,7 @@ func (g generator) edit(v any, depth int) any {
 // write returns the text of a value, with blanks here and there.
 func (g generator) write(v any) string {
 	blank := func() string {
-		if g.rng.IntN(20) == 0 {
+		if g.rng.IntN(200) == 0 {
 			return g.pick(" ", "\n\t", "\r\n  ")
 		}
 		return ""

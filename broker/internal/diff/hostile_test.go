@@ -36,6 +36,7 @@ func TestSteps(t *testing.T) {
 		"one letter":    {strings.Repeat("a", n), "b" + strings.Repeat("a", n/2) + "b"},
 		"periodic":      {strings.Repeat("abcabcabd", n/9), strings.Repeat("abcabdabc", n/9)},
 		"shifted":       {randomText(rng, "ab", 1000) + strings.Repeat("ab", n/2), strings.Repeat("ab", n/2) + randomText(rng, "ab", 1000)},
+		"sliding":       {"c" + strings.Repeat("a", n) + strings.Repeat("x", 200), strings.Repeat("a", n) + strings.Repeat("y", 200)},
 		"wide":          {randomText(rng, "aé漢", n), randomText(rng, "aé漢", n)},
 		"long path":     {`{"` + key + `":[[1],[2],[3],[4],[5],[6]]}`, `{"` + key + `":[[2],[3],[4],[5],[6],[7]]}`},
 		"many paths":    {`{"` + key + `":` + count(0, 1) + `}`, `{"` + key + `":` + count(7, 3) + `}`},
@@ -62,6 +63,25 @@ func TestSteps(t *testing.T) {
 		}
 		checkPatch(t, tt[0], tt[1])
 		checkText(t, tt[0], tt[1])
+	}
+}
+
+// TestGivesUp: where each level of a document would be written and taken back, with a long path, it is not tried to the end.
+func TestGivesUp(t *testing.T) {
+	nested := func(depth, v int) string {
+		leaf := fmt.Sprintf("[%d,%d,%d]", v, v+1, v+2)
+		s := leaf
+		for range depth {
+			s = "[" + s + "," + leaf + "," + leaf + "," + leaf + "]"
+		}
+		return `{"` + strings.Repeat("k", 10_000) + `":` + s + `,"pad":"` + strings.Repeat("x", 30_000) + `"}`
+	}
+	for depth, want := range map[int]bool{3: true, 100: false} {
+		p := patcherPool.New().(*patcher)
+		if _, ok := p.patch(nil, nested(depth, 1), nested(depth, 5)); ok != want || (p.steps >= 0) != want {
+			t.Errorf("depth %d: patch %v with %d steps left", depth, ok, p.steps)
+		}
+		checkPatch(t, nested(depth, 1), nested(depth, 5))
 	}
 }
 

@@ -140,7 +140,11 @@ func (p *patcher) write(op string, n int32) {
 	p.steps -= len(p.dst) - mark
 }
 
-// objects compares two objects key by key; false if a key comes twice in one of them, or it gets longer than it may.
+// appending is the segment of a path that means the end of an array. Some clients refuse it in most operations, even if it is a key.
+const appending = "-"
+
+// objects compares two objects key by key; false if a key comes twice in one of them, or can't be named in a path, or it gets longer than
+// it may.
 func (p *patcher) objects(o, n int32, limit int) bool {
 	base := len(p.stack)
 	defer func() { p.stack = p.stack[:base] }()
@@ -166,6 +170,11 @@ func (p *patcher) objects(o, n int32, limit int) bool {
 			order = cmp.Compare(p.old.key(p.stack[i]), p.next.key(p.stack[j]))
 		}
 		switch {
+		case order <= 0 && p.old.key(p.stack[i]) == appending || order > 0 && p.next.key(p.stack[j]) == appending:
+			if order != 0 || !p.same(p.stack[i]+1, p.stack[j]+1) {
+				return false
+			}
+			i, j = i+1, j+1
 		case order < 0:
 			p.at(p.old.key(p.stack[i]), func() bool { p.write("remove", -1); return true })
 			i++

@@ -101,6 +101,21 @@ func TestDeclareFieldDiffOrder(t *testing.T) {
 	}
 }
 
+// TestDeclareBeside: columns that a receiver has in use do not change under it.
+func TestDeclareBeside(t *testing.T) {
+	f := newFeed(t)
+	src := NewSource(Config{Data: f, Linger: -1})
+	defer src.Close()
+	var all []Columns
+	mustAttach(t, src, "i", Options{Mode: provider.Merge, Schema: []string{"a", "b"}}, receiverFunc(func(c Columns, _ []*Event, _ bool) { all = append(all, c) }))
+	f.sink("i").Update(up("a=1"))
+	declare(f.sink("i"), "b=J")
+	f.sink("i").Update(up("a=1"))
+	if all[0].Deltas() || !all[1].Deltas() || all[1].Delta(0) != nil || all[1].Delta(1) == nil {
+		t.Errorf("columns %+v", all)
+	}
+}
+
 // TestDeclareAnew: what was declared lasts as long as the item is subscribed.
 func TestDeclareAnew(t *testing.T) {
 	f := newFeed(t)

@@ -32,7 +32,7 @@ func (w *world) put(item, field, value string) {
 	w.t.Helper()
 	u := provider.Update{Fields: []provider.Field{{Name: field, Value: provider.T(value)}}}
 	if value == "#" {
-		u.Fields[0].Value = provider.Null
+		u.Fields[0].Value = provider.Text{S: prose("a", "b"), Null: true} // what a null holds is no value
 	}
 	w.feed.sinks[item].Update(u)
 	synctest.Wait()
@@ -86,6 +86,10 @@ func TestDeltas(t *testing.T) {
 			want: []string{whole(doc("a", "b")), pB("c")}},
 		{name: "client wants texts", create: "LS_supported_diffs=T", declare: "a=JM", values: []string{prose("a", "b"), prose("a", "c")},
 			want: []string{whole(prose("a", "b")), textB("c")}},
+		{name: "client wants texts only", create: "LS_supported_diffs=T", declare: "a=JM", values: []string{doc("a", "b"), doc("a", "c")},
+			want: []string{whole(doc("a", "b")), "U,1,1,^TDcbcbc"}},
+		{name: "a document stays one", declare: "a=JM", values: []string{doc("a", "b"), doc("a", "c"), doc("a", "c"), doc("a", "c") + ","},
+			want: []string{whole(doc("a", "b")), pB("c"), "U,1,1,", whole(doc("a", "c") + ",")}},
 		{name: "client wants both", create: "LS_supported_diffs=T,P", declare: "a=JM", values: []string{doc("a", "b"), doc("a", "c")},
 			want: []string{whole(doc("a", "b")), pB("c")}},
 		{name: "old client", version: &old, declare: "a=JM", values: []string{doc("a", "b"), doc("a", "c")}, want: []string{whole(doc("a", "b")), whole(doc("a", "c"))}},
