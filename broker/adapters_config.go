@@ -1,10 +1,8 @@
 package broker
 
 import (
-	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"strconv"
 
 	"github.com/lightstreamer-go/lightstreamer/adaptersxml"
@@ -25,6 +23,12 @@ func (a *adapters) metadataConfig(x *adaptersxml.Set, p *adaptersxml.Provider) (
 		DisconnectionMessage: p.Proxy.NotifyUserDisconnectionMsg,
 
 		SequentializeTableNotifications: p.SequentializeTableNotifications,
+		ClearOnNewRemote:                p.Proxy.ClearOnNewRemote,
+
+		MaxPendingUsers:    p.AuthenticationPool.MaxPendingRemoteRequests,
+		MaxPendingMessages: p.MessagesPool.MaxPendingRemoteRequests,
+		MaxPendingTables:   tablesBound(x),
+		MaxPendingSessions: setBound(x),
 	}
 	switch p.Proxy.CloseNotificationsRecovery {
 	case adaptersxml.Optimistic:
@@ -43,14 +47,11 @@ func (a *adapters) metadataConfig(x *adaptersxml.Set, p *adaptersxml.Provider) (
 
 // dataConfig converts the settings of a Data Adapter and opens its port.
 func (a *adapters) dataConfig(x *adaptersxml.Set, p *adaptersxml.Provider) (proxy.DataConfig, error) {
-	if p.Proxy.NotifyPort != 0 {
-		return proxy.DataConfig{}, errors.New("notify_port is not supported: use remotes of ARI 1.9.1, which need one connection, and leave it out")
-	}
 	common, err := a.proxyConfig(x, p)
 	if err != nil {
 		return proxy.DataConfig{}, err
 	}
-	cfg := proxy.DataConfig{Config: common, DataProvider: p.Name, StatusItem: p.Proxy.StatusItem}
+	cfg := proxy.DataConfig{Config: common, DataProvider: p.Name, StatusItem: p.Proxy.StatusItem, MaxPendingRequests: dataBound(x, p)}
 	switch p.Proxy.EventsRecovery {
 	case adaptersxml.UseSnapshot:
 		cfg.EventsRecovery = proxy.UseSnapshot
@@ -75,44 +76,43 @@ func (a *adapters) proxyConfig(x *adaptersxml.Set, p *adaptersxml.Provider) (pro
 	for _, c := range s.Credentials {
 		cfg.Credentials = append(cfg.Credentials, proxy.Credential{User: c.User, Password: string(c.Password)})
 	}
-	// Their type is of the adapter wire, which is the proxy's business.
-	cfg.RemoteParams = slices.Grow(cfg.RemoteParams, len(s.RemoteParams))[:len(s.RemoteParams)]
-	for i, rp := range s.RemoteParams {
-		cfg.RemoteParams[i].Name, cfg.RemoteParams[i].Value.S = rp.Name, rp.Value
+	for _, rp := range s.RemoteParams {
+		cfg.RemoteParams = append(cfg.RemoteParams, provider.Field{Name: rp.Name, Value: provider.T(rp.Value)})
 	}
 	var err error
 	if cfg.TLS, err = adapterTLS(x, s); err != nil {
 		return proxy.Config{}, err
 	}
-	cfg.Listener, cfg.RemoteAddr, err = a.listen(x, p)
+	err = a.listen(&cfg, p)
 	return cfg, err
 }
 
-// listen opens the port of a proxy, and tells where it is; nil for a proxy that dials.
-func (a *adapters) listen(x *adaptersxml.Set, p *adaptersxml.Provider) (l net.Listener, dial string, err error) {
-	port := strconv.Itoa(p.Proxy.RequestReplyPort)
-	where := AdapterAddr{Set: x.ID}
-	if !p.Metadata {
-		where.DataAdapter = p.Name
-	}
+// listen opens the ports of a proxy, or says where it dials.
+func (a *adapters) listen(cfg *proxy.Config, p *adaptersxml.Provider) error {
 	if p.Proxy.RemoteHost != "" {
-		where.RemoteAddr = net.JoinHostPort(p.Proxy.RemoteHost, port)
-	} else {
-		host := p.Proxy.Interface
-		if host == "" {
-			host = a.cfg.AdapterHost
-		}
-		l, err = new(net.ListenConfig).Listen(a.ctx, "tcp", net.JoinHostPort(host, port))
-		if err != nil {
-			return nil, "", fmt.Errorf("request_reply_port: %w", err)
-		}
-		where.Addr = l.Addr()
+		cfg.RemoteAddr = net.JoinHostPort(p.Proxy.RemoteHost, strconv.Itoa(p.Proxy.RequestReplyPort))
+		return nil
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.addrs = append(a.addrs, where)
-	a.missing++
-	return l, where.RemoteAddr, nil
+	var err error
+	if cfg.Listener, err = a.listenOn(p, p.Proxy.RequestReplyPort); err != nil {
+		return fmt.Errorf("request_reply_port: %w", err)
+	}
+	if p.Proxy.NotifyPort != 0 {
+		if cfg.NotifyListener, err = a.listenOn(p, p.Proxy.NotifyPort); err != nil {
+			closeListener(cfg.Listener)
+			return fmt.Errorf("notify_port: %w", err)
+		}
+	}
+	return nil
+}
+
+func (a *adapters) listenOn(p *adaptersxml.Provider, port int) (net.Listener, error) {
+	host := p.Proxy.Interface
+	if host == "" {
+		host = a.cfg.AdapterHost
+	}
+	// Config.Sets may ask for any free port with 0; for the second one that is -1, as 0 means that there is none.
+	return new(net.ListenConfig).Listen(a.ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(max(port, 0))))
 }
 
 func literalMetadata(s *adaptersxml.LiteralSettings) provider.Metadata {

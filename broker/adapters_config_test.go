@@ -23,10 +23,13 @@ func TestProxySettings(t *testing.T) {
 		<param name="connection_recovery_timeout_millis">700</param><param name="first_connection_timeout_millis">5</param>`
 	set, err := adaptersxml.Read(strings.NewReader(setText("DEMO",
 		`<metadata_provider><adapter_class>ROBUST_PROXY_FOR_REMOTE_ADAPTER</adapter_class>
-			<sequentialize_table_notifications>Y</sequentialize_table_notifications>`+strings.ReplaceAll(common, "8001", "8003")+`
-			<param name="close_notifications_recovery">optimistic</param><param name="notify_user_on_disconnection">send_code</param>
+			<sequentialize_table_notifications>Y</sequentialize_table_notifications>
+			<authentication_pool><max_pending_remote_requests>5</max_pending_remote_requests></authentication_pool>
+			<messages_pool><max_pending_remote_requests>6</max_pending_remote_requests></messages_pool>`+strings.ReplaceAll(common, "8001", "8003")+`
+			<param name="clear_on_new_remote">true</param><param name="close_notifications_recovery">optimistic</param><param name="notify_user_on_disconnection">send_code</param>
 			<param name="notify_user_disconnection_code">-5</param><param name="notify_user_disconnection_msg">later</param></metadata_provider>`,
-		`<data_provider name="QUOTES"><adapter_class>ROBUST_PROXY_FOR_REMOTE_ADAPTER</adapter_class>`+common+`
+		`<data_provider name="QUOTES"><adapter_class>ROBUST_PROXY_FOR_REMOTE_ADAPTER</adapter_class>
+			<data_adapter_pool><max_size>7</max_size><max_free>0</max_free></data_adapter_pool>`+common+`
 			<param name="events_recovery">enforce_snapshot</param><param name="status_item">state</param></data_provider>`)), "adapters.xml")
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +62,8 @@ func TestProxySettings(t *testing.T) {
 	}
 	check(m.Config)
 	if m.CloseNotificationsRecovery != proxy.Optimistic || m.NotifyUserOnDisconnection != proxy.SendCode || m.DisconnectionCode != -5 ||
-		m.DisconnectionMessage != "later" || !m.SequentializeTableNotifications {
+		m.DisconnectionMessage != "later" || !m.SequentializeTableNotifications || !m.ClearOnNewRemote ||
+		m.MaxPendingUsers != 5 || m.MaxPendingMessages != 6 || m.MaxPendingTables != 7 || m.MaxPendingSessions != 0 {
 		t.Errorf("metadata side: %+v", m)
 	}
 	d, err := a.dataConfig(set, &set.Data[0])
@@ -67,7 +71,7 @@ func TestProxySettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(d.Config)
-	if d.DataProvider != "QUOTES" || d.EventsRecovery != proxy.EnforceSnapshot || d.StatusItem != "state" {
+	if d.DataProvider != "QUOTES" || d.EventsRecovery != proxy.EnforceSnapshot || d.StatusItem != "state" || d.MaxPendingRequests != 7 {
 		t.Errorf("data side: %+v", d)
 	}
 

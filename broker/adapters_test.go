@@ -109,6 +109,21 @@ func seeQuote(t *testing.T, d *demo) {
 	expectLines(t, "quote, merged", got, "U,1,1,item1|1.1")
 }
 
+// remotes are the proxies that have been started.
+func remotes(r *Running) []remote {
+	r.adapters.mu.Lock()
+	defer r.adapters.mu.Unlock()
+	var all []remote
+	for _, s := range r.adapters.services {
+		for _, side := range s.sides {
+			if side.remote != nil {
+				all = append(all, side.remote)
+			}
+		}
+	}
+	return all
+}
+
 func TestRemoteAdapters(t *testing.T) {
 	for _, tt := range []struct {
 		name, metadata, data string
@@ -139,7 +154,7 @@ func TestRemoteAdapters(t *testing.T) {
 			if err := r.Err(); err != nil {
 				t.Errorf("a broker that was told to stop has the error %v", err)
 			}
-			for _, p := range r.adapters.remotes {
+			for _, p := range remotes(r) {
 				select {
 				case <-p.Done():
 				default:
@@ -162,9 +177,7 @@ func TestMetadataFirst(t *testing.T) {
 			}
 			t.Cleanup(r.Close)
 			at := r.Adapters()
-			r.adapters.mu.Lock()
-			started := len(r.adapters.remotes)
-			r.adapters.mu.Unlock()
+			started := len(remotes(r))
 			if want := map[bool]int{true: 1, false: 2}[first]; started != want {
 				t.Errorf("%d proxies have started, want %d", started, want)
 			}
@@ -260,7 +273,7 @@ func TestAdaptersDir(t *testing.T) {
 	if len(at) != 2 || at[0].Set != "DEMO" || at[0].RemoteAddr != listener.Addr().String() || at[0].Addr != nil || at[1].Set != "OTHER" {
 		t.Errorf("adapters at %+v", at)
 	}
-	<-r.adapters.remotes[0].Ready() // without its remote the proxy serves empty snapshots
+	<-remotes(r)[0].Ready() // without its remote the proxy serves empty snapshots
 	seeQuote(t, &demo{Running: r})
 }
 
@@ -320,7 +333,7 @@ func TestStartRefuses(t *testing.T) {
 	busy := xmlSet(t, literalXML, robustData)
 	busy.Data[0].Proxy.RequestReplyPort = port
 	notify := xmlSet(t, literalXML, robustData)
-	notify.Data[0].Proxy.NotifyPort = 8002
+	notify.Data[0].Proxy.NotifyPort = port
 	pkcs := xmlSet(t, literalXML, robustData)
 	pkcs.Data[0].Proxy.TLS = &adaptersxml.TLS{Keystore: &adaptersxml.Store{Type: "PKCS12", File: "x.p12", Password: "secret"}}
 	for _, tt := range []struct {
@@ -334,9 +347,9 @@ func TestStartRefuses(t *testing.T) {
 		{"broken file", Config{AdapterFiles: []string{broken}}, broken + ":1:1: adapters_conf has no id"},
 		{"same id twice", Config{Sets: []*adaptersxml.Set{xmlSet(t, literalXML, robustData), xmlSet(t, literalXML, robustData)}}, "DEMO"},
 		{"adapter's port taken", Config{Sets: []*adaptersxml.Set{busy}}, "data_provider QUOTES: request_reply_port"},
-		{"notify port", Config{Sets: []*adaptersxml.Set{notify}}, "notify_port is not supported"},
+		{"notify port", Config{Sets: []*adaptersxml.Set{notify}}, "data_provider QUOTES: notify_port: "},
 		{"unknown keystore", Config{Sets: []*adaptersxml.Set{pkcs}}, "convert it to PEM"},
-		{"request limit", Config{RequestLimit: 10}, "RequestLimit 10"},
+		{"request limit", Config{Limits: Limits{Request: 10}}, "Limits.Request 10"},
 		{"timeouts", Config{WriteTimeout: -1, IdleTimeout: -1}, "IdleTimeout"},
 		{"no certificate", Config{TLSConfig: &tls.Config{}}, "no certificate"},
 	} {

@@ -9,7 +9,10 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/lightstreamer-go/lightstreamer/adapter"
 	"github.com/lightstreamer-go/lightstreamer/adaptersxml"
+	"github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
+	"github.com/lightstreamer-go/lightstreamer/broker/internal/session"
 )
 
 // Config configures a broker. The zero value is a broker without Adapter Sets on 127.0.0.1:8080. [Start] copies it: later changes have
@@ -35,9 +38,17 @@ type Config struct {
 	// Sets are further Adapter Sets, as adaptersxml.Read returns them. Ports may be 0 here, which picks free ones; see
 	// [Running.Adapters]. The broker keeps the pointers and changes nothing.
 	Sets []*adaptersxml.Set
+	// Adapters are Adapter Sets in this process, by their ids; only Metadata and Data of each are used. They are asked as remote ones are,
+	// over a pipe in memory: no port is opened, and what works here works against Lightstreamer Server. Without Metadata the set has a
+	// LiteralBasedProvider with its defaults. A failure of an adapter ([adapter.Control.Failure]) stops the broker.
+	Adapters map[string]adapter.Set
 	// AdapterHost is where ports for remote adapters listen if their configuration names no interface. Default "127.0.0.1";
 	// "0.0.0.0" or "::" are all interfaces.
 	AdapterHost string
+
+	// NoMonitoring leaves /healthz, /readyz and /metrics to Handler. Otherwise the broker serves them on Addr, to whoever can reach it: they
+	// tell how busy the broker is and how its adapters are called, but nothing of users and items.
+	NoMonitoring bool
 
 	// ServerName is told to clients as the name of the listening port. Default "Lightstreamer HTTP Server".
 	ServerName string
@@ -45,12 +56,8 @@ type Config struct {
 	// Origin, which do not come from a page of another site, are always allowed.
 	AllowedOrigins []string
 
-	// RequestLimit is the largest request of a client, in bytes; clients are told and cut their batches to it. Default 50000.
-	RequestLimit int
-	// MaxConnections bounds the connections of clients; more wait to be accepted. Default 10000, negative: no bound.
-	MaxConnections int
-	// MaxSessions bounds the sessions; more are refused with code 8. Default 10000.
-	MaxSessions int
+	// Limits bound what clients can make the broker do and keep.
+	Limits Limits
 	// WriteTimeout bounds each write to a client; one that takes longer has lost its connection. Default 30 s.
 	WriteTimeout time.Duration
 	// IdleTimeout is how long a connection may stay open without a request, a WebSocket without a session bound to it. Default
@@ -60,6 +67,10 @@ type Config struct {
 	ReadTimeout time.Duration
 	// Keepalive is the longest silence of a streaming connection if the client asks for none. Default 5 s.
 	Keepalive time.Duration
+	// RebindTimeout is how long a session lives after LOOP, besides the polling interval. Default 10 s.
+	RebindTimeout time.Duration
+	// RecoveryTimeout is how long a session lives after its connection was lost. Default 20 s.
+	RecoveryTimeout time.Duration
 	// Linger is how long an item stays subscribed with its Data Adapter after its last client has left. Default 5 s, negative: not
 	// at all.
 	Linger time.Duration
@@ -72,8 +83,7 @@ func (c Config) withDefaults() Config {
 	def(&c.Addr, "127.0.0.1:8080")
 	def(&c.AdapterHost, "127.0.0.1")
 	def(&c.ServerName, "Lightstreamer HTTP Server")
-	def(&c.RequestLimit, 50_000)
-	def(&c.MaxConnections, 10_000)
+	c.Limits = c.Limits.withDefaults()
 	def(&c.WriteTimeout, 30*time.Second)
 	def(&c.IdleTimeout, time.Minute)
 	def(&c.ReadTimeout, 20*time.Second)
@@ -96,11 +106,12 @@ func def[T comparable](v *T, d T) {
 // check finds what no default can mend, all of it at once.
 func (c *Config) check() error {
 	var errs []error
-	if c.RequestLimit < 500 {
-		errs = append(errs, fmt.Errorf("broker: RequestLimit %d is too small for a request: want 500 or more", c.RequestLimit))
+	if err := c.Limits.check(); err != nil {
+		errs = append(errs, err)
 	}
 	for name, d := range map[string]time.Duration{
 		"WriteTimeout": c.WriteTimeout, "IdleTimeout": c.IdleTimeout, "ReadTimeout": c.ReadTimeout, "Keepalive": c.Keepalive,
+		"RebindTimeout": c.RebindTimeout, "RecoveryTimeout": c.RecoveryTimeout,
 	} {
 		if d < 0 {
 			errs = append(errs, fmt.Errorf("broker: %s %v: want a positive time, it cannot be switched off", name, d))
@@ -109,5 +120,27 @@ func (c *Config) check() error {
 	if c.TLSConfig != nil && len(c.TLSConfig.Certificates) == 0 && c.TLSConfig.GetCertificate == nil && c.TLSConfig.GetConfigForClient == nil {
 		errs = append(errs, errors.New("broker: TLSConfig has no certificate"))
 	}
+	for id, set := range c.Adapters {
+		if id == "" {
+			errs = append(errs, errors.New("broker: Adapters: a set without an id"))
+		}
+		for name, p := range set.Data {
+			if name == "" || p == nil {
+				errs = append(errs, fmt.Errorf("broker: Adapters: set %s: Data Adapter %q: want a name and a provider", id, name))
+			}
+		}
+	}
 	return errors.Join(errs...)
+}
+
+// sessions is the part of the configuration that concerns sessions.
+func (c *Config) sessions(sets func(string) *provider.Set) session.Config {
+	l := &c.Limits
+	return session.Config{
+		Sets: sets, ServerName: c.ServerName, Keepalive: c.Keepalive, RebindTimeout: c.RebindTimeout, RecoveryTimeout: c.RecoveryTimeout,
+		Linger: c.Linger, Logger: c.Logger,
+		RequestLimit: l.Request, MaxSessions: l.Sessions, MaxSubscriptions: l.Subscriptions, MaxRequests: l.PendingRequests,
+		MaxMessages: l.PendingMessages, MaxSequences: l.Sequences, MaxBuffer: l.Buffer, MaxUnfiltered: l.UnfilteredBuffer,
+		MaxQueueBytes: l.QueueBytes, HistoryBytes: l.HistoryBytes, HistoryTime: l.HistoryTime,
+	}
 }

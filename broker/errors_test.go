@@ -155,7 +155,7 @@ func TestVersions(t *testing.T) {
 
 // What is too long is refused under its id, with a code that does not cost the client its session, as far as it is read at all.
 func TestOversizedRequests(t *testing.T) {
-	d := startDemo(t, Config{RequestLimit: 1000})
+	d := startDemo(t, Config{Limits: Limits{Request: 1000}})
 	c := dial(t, d)
 	session := c.open("")
 	message := func(n int) string {

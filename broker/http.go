@@ -23,13 +23,14 @@ const endpoint = "/lightstreamer"
 type frontend struct {
 	cfg      Config
 	sessions *session.Manager
+	other    http.Handler // for what is not the protocol
 	sockets  sockets
 }
 
 func (f *frontend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path, below := strings.CutPrefix(r.URL.Path, endpoint)
 	if !below || path != "" && path[0] != '/' {
-		f.cfg.Handler.ServeHTTP(w, r)
+		f.other.ServeHTTP(w, r)
 		return
 	}
 	allowed := f.cors(w.Header(), r.Header.Get("Origin"))
@@ -132,7 +133,7 @@ func (f *frontend) readBody(r *http.Request, out *response) ([]byte, error) {
 	if err := out.rc.SetReadDeadline(time.Now().Add(f.cfg.ReadTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return nil, err
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, int64(tolerance*f.cfg.RequestLimit)))
+	body, err := io.ReadAll(io.LimitReader(r.Body, int64(tolerance*f.cfg.Limits.Request)))
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +147,7 @@ func (f *frontend) readBody(r *http.Request, out *response) ([]byte, error) {
 }
 
 func (f *frontend) tooLong() string {
-	return "request larger than the limit of " + strconv.Itoa(f.cfg.RequestLimit) + " bytes"
+	return "request larger than the limit of " + strconv.Itoa(f.cfg.Limits.Request) + " bytes"
 }
 
 // refuse answers a request that was not understood as far as its lines.

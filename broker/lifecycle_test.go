@@ -33,7 +33,7 @@ func TestRun(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Errorf("after a clean end: %v", err)
 	}
-	if err := Run(t.Context(), Config{RequestLimit: 1}); err == nil {
+	if err := Run(t.Context(), Config{Limits: Limits{Request: 1}}); err == nil {
 		t.Error("a wrong configuration was taken")
 	}
 	if err := Run(ctx, Config{Addr: "127.0.0.1:0"}); err != nil {
@@ -202,7 +202,7 @@ func TestIdleSocket(t *testing.T) {
 }
 
 func TestMaxConnections(t *testing.T) {
-	d := startDemo(t, Config{MaxConnections: 2})
+	d := startDemo(t, Config{Limits: Limits{Connections: 2}})
 	first, second := dial(t, d), dial(t, d)
 	connected := make(chan *socketClient)
 	go func() { connected <- dial(t, d) }()

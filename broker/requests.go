@@ -12,7 +12,7 @@ import (
 func (f *frontend) open(ctx context.Context, c session.Client, name tlcp.Name, body []byte, def *session.Session) (*session.Binding, *tlcp.SessionError) {
 	line, more := soleLine(body)
 	switch {
-	case len(body) > f.cfg.RequestLimit:
+	case len(body) > f.cfg.Limits.Request:
 		return nil, &tlcp.SessionError{Code: tlcp.CodeMalformed, Message: f.tooLong()}
 	case more && name == tlcp.NameCreateSession:
 		return nil, &tlcp.SessionError{Code: tlcp.CodeCombinedFailed, Message: "control requests within create_session are not supported"}
@@ -104,7 +104,7 @@ func eachLine(body []byte, f func(line []byte)) {
 // checkLength refuses a request that came in a body over the limit, with a code that does not make the client give up its session. Its
 // end may be missing, so that what else is wrong with it is of no interest.
 func (f *frontend) checkLength(body []byte, refusal *tlcp.RequestError, reqID string) *tlcp.RequestError {
-	if len(body) <= f.cfg.RequestLimit {
+	if len(body) <= f.cfg.Limits.Request {
 		return refusal
 	}
 	if refusal != nil {

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/lightstreamer-go/lightstreamer/adaptersxml"
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/session"
 )
@@ -30,6 +32,8 @@ type Running struct {
 	stopOnce sync.Once
 	done     chan struct{}
 
+	reloading sync.Mutex // held while sets are replaced, and by the end
+
 	mu  sync.Mutex
 	err error // why it stopped by itself
 }
@@ -40,9 +44,9 @@ const (
 	connectionsGrace = 150 * time.Millisecond // for clients to close, and for HTTP responses to end
 )
 
-// Start starts a broker and returns when it listens, for clients and for remote adapters; it does not wait for these to connect. The
-// error names what is wrong with the configuration (all of it, see adaptersxml.Problems for what is wrong with adapters.xml) or which
-// address cannot be listened on.
+// Start starts a broker and returns when it listens, for clients and for remote adapters; it does not wait for these to connect. Adapters
+// in this process ([Config.Adapters]) are initialised when it returns; it fails if one refuses. The error names what is wrong with the
+// configuration (all of it, see adaptersxml.Problems for what is wrong with adapters.xml) or which address cannot be listened on.
 //
 // The broker stops when ctx ends, as by [Running.Close].
 func Start(ctx context.Context, cfg Config) (*Running, error) { return start(ctx, cfg, nil) }
@@ -76,37 +80,55 @@ func start(ctx context.Context, cfg Config, inProcess []*provider.Set) (_ *Runni
 		cfg: cfg, listener: listener, cancel: cancel, log: cfg.Logger, stopping: make(chan struct{}), done: make(chan struct{}),
 	}
 	r.adapters = newAdapters(life, cfg, r.fail)
+	r.sessions = session.NewManager(cfg.sessions(r.adapters.set))
 	for _, set := range inProcess {
-		r.adapters.sets[set.ID] = set
+		s := r.adapters.newService(set.ID, nil)
+		s.set = set
+		r.adapters.enter(s)
 	}
-	r.sessions = session.NewManager(session.Config{
-		Sets: r.adapters.set, ServerName: cfg.ServerName, RequestLimit: cfg.RequestLimit, Keepalive: cfg.Keepalive,
-		MaxSessions: cfg.MaxSessions, Linger: cfg.Linger, Logger: cfg.Logger,
-	})
-	for _, x := range sets {
-		if err := r.adapters.add(x, r.sessions.ControlOf(x.ID)); err != nil {
-			r.adapters.close()
-			_ = r.sessions.Close(life) // it has no session yet
-			_ = listener.Close()
-			cancel()
-			return nil, err
-		}
+	if err := r.openAll(ctx, sets); err != nil {
+		r.adapters.close()
+		_ = r.sessions.Close(life) // it has no session yet
+		_ = listener.Close()
+		cancel()
+		return nil, err
 	}
-	r.adapters.arrived()
+	r.adapters.await(-1)
 	r.serve(ctx, life)
 	return r, nil
 }
 
+// openAll puts all sets into service, unless ctx ends.
+func (r *Running) openAll(ctx context.Context, sets []*adaptersxml.Set) error {
+	stop := context.AfterFunc(ctx, r.adapters.cancel)
+	defer stop()
+	warn(r.log, sets)
+	for _, x := range sets {
+		if err := r.adapters.open(x, r.sessions.ControlOf(x.ID)); err != nil {
+			return err
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(r.cfg.Adapters)) {
+		if err := r.adapters.openInProcess(id, r.cfg.Adapters[id], r.sessions.ControlOf(id)); err != nil {
+			return err
+		}
+	}
+	if !stop() {
+		return fmt.Errorf("broker: start: %w", context.Cause(ctx))
+	}
+	return nil
+}
+
 // serve starts the goroutines: one that accepts clients, one that waits for the end.
 func (r *Running) serve(ctx, life context.Context) {
-	r.front = &frontend{cfg: r.cfg, sessions: r.sessions}
+	r.front = &frontend{cfg: r.cfg, sessions: r.sessions, other: r.monitor(r.cfg.Handler)}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true)
 	r.server = &http.Server{
 		Handler: r.front, TLSConfig: r.cfg.TLSConfig, Protocols: protocols,
-		ReadHeaderTimeout: r.cfg.ReadTimeout, IdleTimeout: r.cfg.IdleTimeout, MaxHeaderBytes: maxHeader,
+		ReadHeaderTimeout: r.cfg.ReadTimeout, IdleTimeout: r.cfg.IdleTimeout, MaxHeaderBytes: r.cfg.Limits.Header,
 		BaseContext: func(net.Listener) context.Context { return life },
 		ErrorLog:    slog.NewLogLogger(r.log.Handler(), slog.LevelDebug),
 	}
@@ -114,7 +136,7 @@ func (r *Running) serve(ctx, life context.Context) {
 	var serveErr error
 	go func() { // ends when stop closes the server
 		defer close(served)
-		l := limit(r.listener, r.cfg.MaxConnections)
+		l := limit(r.listener, r.cfg.Limits.Connections)
 		if r.cfg.TLSConfig != nil {
 			serveErr = r.server.ServeTLS(l, "", "")
 		} else {
@@ -133,9 +155,6 @@ func (r *Running) serve(ctx, life context.Context) {
 	}()
 	r.log.Info("broker: serving clients; for production there is Lightstreamer Server", "url", r.URL())
 }
-
-// maxHeader bounds the header of a request, query string included.
-const maxHeader = 64 << 10
 
 // fail stops the broker because it cannot go on. It does not block.
 func (r *Running) fail(err error) {
@@ -175,6 +194,9 @@ func (r *Running) stop(life context.Context, served <-chan struct{}) {
 	wg.Wait()
 	<-served
 	<-sessions
+	r.adapters.cancel()
+	r.reloading.Lock() // a Reload at work comes to its end, and leaves nothing
+	defer r.reloading.Unlock()
 	r.adapters.close()
 	r.cancel()
 	close(r.done)
@@ -196,12 +218,9 @@ func (r *Running) URL() string {
 	return scheme + net.JoinHostPort("localhost", fmt.Sprint(addr.Port))
 }
 
-// Adapters tells where the proxies wait for their remote adapters, in the order of the configuration.
-func (r *Running) Adapters() []AdapterAddr {
-	r.adapters.mu.Lock()
-	defer r.adapters.mu.Unlock()
-	return slices.Clone(r.adapters.addrs)
-}
+// Adapters tells where the proxies wait for their remote adapters, in the order of the configuration. Those in this process are not among
+// them, see [Running.Stats].
+func (r *Running) Adapters() []AdapterAddr { return r.adapters.addrs() }
 
 // Ready is closed when every proxy has, or has had, its remote adapter: from then on clients find everything. It is never closed if one
 // does not come.

@@ -105,7 +105,7 @@ func (f *frontend) serveSocket(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	conn, err := wsconn.Accept(w, r, subprotocol, wsconn.Options{
-		ReadLimit: int64(tolerance * f.cfg.RequestLimit), WriteTimeout: f.cfg.WriteTimeout, CloseTimeout: 500 * time.Millisecond,
+		ReadLimit: int64(tolerance * f.cfg.Limits.Request), WriteTimeout: f.cfg.WriteTimeout, CloseTimeout: 500 * time.Millisecond,
 	})
 	if err != nil {
 		return // the response has been written
