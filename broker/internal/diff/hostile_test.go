@@ -36,7 +36,7 @@ func TestSteps(t *testing.T) {
 		"one letter":    {strings.Repeat("a", n), "b" + strings.Repeat("a", n/2) + "b"},
 		"periodic":      {strings.Repeat("abcabcabd", n/9), strings.Repeat("abcabdabc", n/9)},
 		"shifted":       {randomText(rng, "ab", 1000) + strings.Repeat("ab", n/2), strings.Repeat("ab", n/2) + randomText(rng, "ab", 1000)},
-		"sliding":       {"c" + strings.Repeat("a", n) + strings.Repeat("x", 200), strings.Repeat("a", n) + strings.Repeat("y", 200)},
+		"runs":          {runs(rng, "x", n), runs(rng, "y", n)},
 		"wide":          {randomText(rng, "aé漢", n), randomText(rng, "aé漢", n)},
 		"long path":     {`{"` + key + `":[[1],[2],[3],[4],[5],[6]]}`, `{"` + key + `":[[2],[3],[4],[5],[6],[7]]}`},
 		"many paths":    {`{"` + key + `":` + count(0, 1) + `}`, `{"` + key + `":` + count(7, 3) + `}`},
@@ -63,6 +63,35 @@ func TestSteps(t *testing.T) {
 		}
 		checkPatch(t, tt[0], tt[1])
 		checkText(t, tt[0], tt[1])
+	}
+}
+
+// runs is a text that is equal to others like it over long stretches, at any distance.
+func runs(rng *rand.Rand, between string, n int) string {
+	var b strings.Builder
+	for b.Len() < n {
+		b.WriteString(strings.Repeat("a", rng.IntN(n/50)) + between)
+	}
+	return b.String()
+}
+
+// TestShortestLimit: the search for a shortest script ends when its steps do, after the round it is in.
+func TestShortestLimit(t *testing.T) {
+	rng := rand.New(rand.NewPCG(11, 12))
+	a, b := []byte(runs(rng, "x", 20_000)), []byte(runs(rng, "y", 20_000))
+	b = b[:min(len(a), len(b))]
+	a = a[:len(b)]
+	e := &editor{steps: 1 << 30}
+	if shortest(e, a, b, 0, 0, 1<<30) {
+		t.Fatal("a script was found")
+	}
+	all := 1<<30 - e.steps
+	e.steps = 1 << 30
+	if shortest(e, a, b, 0, 0, all/10) || 1<<30-e.steps > all/5 {
+		t.Errorf("%d steps with a limit of %d", 1<<30-e.steps, all/10)
+	}
+	if len(e.hunks) > 0 {
+		t.Errorf("hunks left behind: %v", e.hunks)
 	}
 }
 
