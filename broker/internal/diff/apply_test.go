@@ -12,16 +12,14 @@ import (
 
 // decode reads a JSON text; numbers stay as they are written.
 func decode(text string) (any, error) {
+	if !json.Valid([]byte(text)) {
+		return nil, errors.New("no JSON")
+	}
 	var v any
 	d := json.NewDecoder(strings.NewReader(text))
 	d.UseNumber()
-	if err := d.Decode(&v); err != nil {
-		return nil, err
-	}
-	if d.More() {
-		return nil, errors.New("more than one value")
-	}
-	return v, nil
+	err := d.Decode(&v)
+	return v, err
 }
 
 // operation is one of those of RFC 6902 that the package uses.

@@ -40,6 +40,9 @@ func (it *replicaItem) change(v *tlcp.Value, doc *any, e tlcp.Element) (err erro
 }
 
 func document(text string) (v any, err error) {
+	if !json.Valid([]byte(text)) {
+		return nil, fmt.Errorf("no JSON: %q", text)
+	}
 	d := json.NewDecoder(strings.NewReader(text))
 	d.UseNumber()
 	err = d.Decode(&v)
