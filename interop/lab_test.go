@@ -1,0 +1,146 @@
+//go:build interop
+
+package interop
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// patience bounds every wait; it only decides how long a failure takes.
+const patience = 20 * time.Second
+
+// adapterSDKs are the peers of the adapters' half of the lab.
+var adapterSDKs = []Peer{
+	{"python", "Python `lightstreamer-adapter`", "1.3.1"},
+	{"node", "Node.js `lightstreamer-adapter`", "1.5.3"},
+	{"java", "Java `ls-adapter-remote`", "1.7.0"},
+}
+
+var (
+	adaptersTable = &Table{
+		Title: "The broker with the official Adapter SDKs",
+		Intro: "A Data Adapter and a Metadata Adapter written with each SDK (`interop/peers`) behind robust proxies of our broker, which reads an\n" +
+			"`adapters.xml`; what clients see was read off the client protocol.",
+		Peers: adapterSDKs,
+	}
+	transcriptsTable = &Table{
+		Title: "Our SDK and the official Adapter SDKs, the same script",
+		Intro: "A scripted proxy plays the same requests to the adapter written with each official SDK and to the same adapter written with ours.\n" +
+			"A pass means that all lines of the row are equal byte for byte, or equal when decoded where the protocol versions differ.",
+		Peers: adapterSDKs,
+	}
+	report = &Report{Tables: []*Table{adaptersTable, transcriptsTable}}
+)
+
+// TestMain runs the lab, and writes the report where INTEROP_REPORT says, when all of it has run.
+func TestMain(m *testing.M) {
+	begin := time.Now()
+	code := m.Run()
+	report.Date = begin.UTC().Format(time.DateOnly)
+	report.Setup = fmt.Sprintf("%s, %s/%s, %d processors, %s", versions(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), time.Since(begin).Round(time.Second))
+	fmt.Printf("\n%s", report.Summary())
+	whole := os.Getenv("INTEROP_REPORT")
+	for _, t := range report.Tables {
+		counts := t.Counts()
+		if counts[Fail] > 0 {
+			code = 1
+		}
+		if whole != "" && !t.Complete() {
+			fmt.Printf("%s: not every cell is filled: no report is written\n", t.Title)
+			code, whole = 1, ""
+		}
+	}
+	if whole != "" && code == 0 {
+		if err := writeReport(whole); err != nil {
+			fmt.Println(err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+func writeReport(path string) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	if err := report.WriteMarkdown(f); err != nil {
+		f.Close()
+		return err
+	}
+	return f.Close()
+}
+
+// versions names the run-time systems.
+func versions() string {
+	list := []string{strings.Replace(runtime.Version(), "go", "Go ", 1)}
+	for _, cmd := range [][]string{{os.Getenv("INTEROP_PYTHON"), "--version"}, {"node", "--version"}, {"java", "--version"}} {
+		if cmd[0] == "" {
+			continue
+		}
+		out, err := command(context.Background(), cmd[0], cmd[1:]...).Output()
+		line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
+		if err == nil {
+			list = append(list, strings.Replace(line, "v", "Node.js ", map[bool]int{true: 1}[cmd[0] == "node"]))
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
+// scope is one peer in one table: it runs capabilities, and notes what came out.
+type scope struct {
+	table *Table
+	peer  string
+}
+
+// outcome lets a capability say that it is a difference, or absent. A t.Fatal makes it a failure.
+type outcome struct {
+	cell Cell
+}
+
+func (o *outcome) difference(format string, args ...any) {
+	o.cell = Cell{Difference, fmt.Sprintf(format, args...)}
+}
+
+func (o *outcome) absent(format string, args ...any) {
+	o.cell = Cell{Absent, fmt.Sprintf(format, args...)}
+}
+
+// try runs one capability as a subtest, with progress on the standard output.
+func (s scope) try(t *testing.T, capability string, f func(t *testing.T, o *outcome)) {
+	t.Helper()
+	begin := time.Now()
+	o := &outcome{cell: Cell{Verdict: Fail, Note: "the test did not come to its end"}}
+	t.Run(capability, func(t *testing.T) {
+		defer func() {
+			if t.Failed() {
+				o.cell = Cell{Fail, "see the log of the run"}
+			}
+		}()
+		o.cell = Cell{Verdict: Pass}
+		f(t, o)
+	})
+	s.table.Set(capability, s.peer, o.cell)
+	note := ""
+	if o.cell.Note != "" {
+		note = ": " + o.cell.Note
+	}
+	fmt.Printf("%-7s %-44s %5.1fs  %v%s\n", s.peer, capability, time.Since(begin).Seconds(), o.cell.Verdict, note)
+}
+
+// peerNamed finds a peer by its id.
+func peerNamed(t *testing.T, id string) Peer {
+	t.Helper()
+	i := slices.IndexFunc(adapterSDKs, func(p Peer) bool { return p.ID == id })
+	if i < 0 {
+		t.Fatalf("no peer %s", id)
+	}
+	return adapterSDKs[i]
+}
