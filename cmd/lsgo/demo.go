@@ -3,14 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/lightstreamer-go/lightstreamer/cmd/lsgo/internal/demo"
 	"github.com/lightstreamer-go/lightstreamer/cmd/lsgo/internal/site"
 )
-
-// stopWithin bounds an orderly end after Ctrl-C; what is not done by then is cut.
-const stopWithin = 1500 * time.Millisecond
 
 type demoCommand struct {
 	HTTP          httpAddress `name:"http" default:"127.0.0.1:8080" placeholder:"ADDR" help:"Where clients connect and the page is served."`
@@ -47,7 +43,9 @@ func (c *demoCommand) Run(ctx context.Context, to *console) error {
 		return fmt.Errorf("the demo has ended by itself: %w", running.Err())
 	case <-ctx.Done():
 	}
-	return stopOrderly(to, running.Close)
+	took, cut := within(stopWithin, running.Close)
+	sayStopped(newStyle(to.out), took, cut)
+	return nil
 }
 
 // report tells the person where to look.
@@ -66,25 +64,4 @@ func (c *demoCommand) report(s *style, running *demo.Running) {
 		s.gap()
 	}
 	s.farewell()
-}
-
-// stopOrderly runs stop for as long as Ctrl-C may take, and says how it went.
-func stopOrderly(to *console, stop func()) error {
-	begin := time.Now()
-	done := make(chan struct{})
-	go func() { // ends with the process, if not before
-		defer close(done)
-		stop()
-	}()
-	s := newStyle(to.out)
-	if s.terminal {
-		s.gap() // ends the line with the terminal's own ^C
-	}
-	select {
-	case <-done:
-		s.line("Stopped after %.1f s.", time.Since(begin).Seconds())
-	case <-time.After(stopWithin):
-		s.line("Stopped; some connections did not end within %.1f s and were cut.", stopWithin.Seconds())
-	}
-	return nil
 }

@@ -26,12 +26,7 @@ func main() {
 	ctx, stop := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		<-signals
-		stop()
-		<-signals
-		os.Exit(exitImpatient)
-	}()
+	go obey(signals, stop, os.Exit) // ends with the process
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
@@ -47,6 +42,7 @@ func obey(signals <-chan os.Signal, stop func(), exit func(int)) {
 type cli struct {
 	Demo    demoCommand    `cmd:"" help:"Run the stock-list, chat and portfolio demo: embedded broker, Go adapters and a page."`
 	Serve   serveCommand   `cmd:"" help:"Run the embedded broker alone, for Remote Adapters of your own."`
+	Check   checkCommand   `cmd:"" help:"Check adapters.xml files: mistakes and warnings, with line and column."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 
 	Log string `help:"What is logged to the standard error: debug, info, warn or error." enum:"debug,info,warn,error" default:"warn" placeholder:"LEVEL"`
@@ -56,6 +52,7 @@ type cli struct {
 type console struct {
 	out, err io.Writer
 	log      *slog.Logger
+	level    *slog.LevelVar // of log
 }
 
 // run executes one command line and returns the exit status. It ends when the command has, or soon after ctx.
@@ -68,6 +65,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (status i
 		kong.Writers(stdout, stderr),
 		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.DefaultEnvars("LSGO"),
 		kong.Exit(func(code int) { status = code }), // after --help
 	)
 	if err != nil {
@@ -84,25 +82,34 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (status i
 		fmt.Fprintf(stderr, "lsgo: %v\nTry \"lsgo --help\".\n", err)
 		return exitUsage
 	}
-	var level slog.Level
+	level := new(slog.LevelVar)
 	if err := level.UnmarshalText([]byte(line.Log)); err != nil {
 		fmt.Fprintf(stderr, "lsgo: %v\n", err)
 		return exitUsage
 	}
 	to := &console{
-		out: stdout,
-		err: stderr,
-		log: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level})),
+		out:   stdout,
+		err:   stderr,
+		log:   slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level})),
+		level: level,
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
 	if err := command.Run(to); err != nil {
 		if !errors.Is(err, errSaid) {
 			fmt.Fprintf(stderr, "lsgo: %v\n", err)
 		}
+		if _, usage := errors.AsType[usageError](err); usage {
+			return exitUsage
+		}
 		return exitFailed
 	}
 	return exitOK
 }
+
+// usageError is a mistake in what the command was told, as opposed to what went wrong when it did it.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
 
 // errSaid ends a command that has told the person already what is wrong.
 var errSaid = errors.New("")

@@ -4,124 +4,162 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/alecthomas/kong"
 
 	"github.com/lightstreamer-go/lightstreamer/adaptersxml"
 	"github.com/lightstreamer-go/lightstreamer/broker"
 )
 
 type serveCommand struct {
-	Adapters string      `required:"" placeholder:"DIR" help:"Folder with an adapters.xml, or with a folder for each Adapter Set. $$env.NAME in a file is replaced by the environment variable."`
-	HTTP     httpAddress `name:"http" default:"127.0.0.1:8080" placeholder:"ADDR" help:"Where clients connect."`
+	settings
+
+	Config      string `placeholder:"FILE" help:"TOML file with settings under the names of the flags. Flags come first, then the environment, then the file."`
+	PrintConfig bool   `env:"-" help:"Print the effective configuration, with where each value comes from, as a file for --config; then end."`
 }
 
-func (c *serveCommand) Run(ctx context.Context, to *console) error {
-	sets, err := loadSets(c.Adapters, to)
+// reloadWithin bounds how long a reload waits for sessions whose adapter holds a message.
+const reloadWithin = 5 * time.Second
+
+func (c *serveCommand) Run(ctx context.Context, k *kong.Context, to *console) error {
+	conf := configure(k, c.Config)
+	if err := c.check(); err != nil {
+		conf.mistakes = append(conf.mistakes, err.Error())
+	}
+	if len(conf.mistakes) > 0 {
+		for _, mistake := range conf.mistakes {
+			fmt.Fprintln(to.err, mistake)
+		}
+		return usageError{errors.New("nothing was started; correct the configuration")}
+	}
+	if c.PrintConfig {
+		text, err := conf.print()
+		if err == nil {
+			_, err = to.out.Write(text)
+		}
+		return err
+	}
+	if c.Adapters == "" {
+		return usageError{errors.New("--adapters DIR is missing: the folder of the Adapter Sets (or LSGO_ADAPTERS, or adapters in the --config file)")}
+	}
+	if err := to.level.UnmarshalText([]byte(conf.value("log"))); err != nil {
+		return usageError{err}
+	}
+	var tell reporter = newPerson(to.out, to.err)
+	if c.JSON {
+		tell = newScript(to.out)
+	}
+	s := &serving{settings: &c.settings, tell: tell, to: to}
+	err := s.run(ctx)
+	if err != nil && c.JSON {
+		tell.stopped(0, false, err)
+	}
+	return err
+}
+
+// serving is a broker that is being served.
+type serving struct {
+	*settings
+	tell reporter
+	to   *console
+
+	folder  folder
+	cert    *certificate // nil without TLS
+	running *broker.Running
+}
+
+func (s *serving) run(ctx context.Context) error {
+	heard := newWarnings(s.tell, s.to.log.Handler())
+	s.folder = folder{dir: s.Adapters, tell: heard.problem}
+	sets, err := s.folder.start()
 	if err != nil {
 		return err
 	}
-	// The broker is to end with Close, not with ctx: Close tells when.
-	running, err := broker.Start(context.WithoutCancel(ctx), broker.Config{Addr: string(c.HTTP), Sets: sets, Logger: to.log})
-	if err != nil {
-		return explain(err, map[portNumber]string{c.HTTP.port(): "--http"})
+	cfg := s.config()
+	cfg.Sets = sets
+	cfg.Logger = slog.New(heard)
+	if s.TLSCertificate != "" {
+		if s.cert, err = loadCertificate(s.TLSCertificate, s.TLSKey); err != nil {
+			return err
+		}
+		cfg.TLSConfig = s.cert.config()
 	}
-	c.report(newStyle(to.out), running, sets)
+	// The broker is to end with Close, not with ctx: Close tells when.
+	if s.running, err = broker.Start(context.WithoutCancel(ctx), cfg); err != nil {
+		return explain(err, map[portNumber]string{s.HTTP.port(): "--http"})
+	}
+	s.tell.listening(s.served())
+
+	watching, endWatching := context.WithCancel(ctx)
+	defer endWatching()
+	var wg sync.WaitGroup
+	wg.Go(func() { s.watchFiles(watching) })
+	wg.Go(func() { s.watchAdapters(watching) })
 	select {
-	case <-running.Done():
-		return fmt.Errorf("the broker has ended by itself: %w", running.Err())
+	case <-s.running.Done():
+		endWatching()
+		wg.Wait()
+		return fmt.Errorf("the broker has ended by itself: %w", s.running.Err())
 	case <-ctx.Done():
 	}
-	return stopOrderly(to, running.Close)
+	took, cut := within(stopWithin, func() {
+		s.running.Close()
+		wg.Wait()
+	})
+	s.tell.stopped(took, cut, nil)
+	return nil
 }
 
-// report tells the person what listens where.
-func (c *serveCommand) report(s *style, running *broker.Running, sets []*adaptersxml.Set) {
-	s.title("Lightstreamer for Go", "broker")
-	s.line("%s %s/  %s", s.accent("→"), s.link(running.URL()), s.faint("for clients"))
-	for _, set := range sets {
-		s.gap()
-		s.line("Adapter Set %s  %s", s.strong(set.ID), s.faint(set.File))
-		if set.Metadata.Literal != nil {
-			s.line("  %-18s %s", "Metadata Adapter", "built in")
-		}
-		for _, at := range running.Adapters() {
-			if at.Set != set.ID {
-				continue
-			}
-			name := at.DataAdapter
-			if name == "" {
-				name = "Metadata Adapter"
-			}
-			where := "dials " + at.RemoteAddr
-			if at.Addr != nil {
-				where = at.Addr.String()
-			}
-			s.line("  %-18s %s", name, where)
-		}
-	}
-	s.gap()
-	s.farewell()
+// served is what listens where at the moment.
+func (s *serving) served() served {
+	return served{url: s.running.URL(), monitoring: s.Monitoring, sets: inOrder(s.folder.running), adapters: s.running.Adapters()}
 }
 
-// loadSets reads the adapters.xml files of dir. It tells the person of every mistake and every warning,
-// not only of the first.
-func loadSets(dir string, to *console) ([]*adaptersxml.Set, error) {
-	files, err := findSets(dir)
-	if err != nil {
-		return nil, err
-	}
-	var sets []*adaptersxml.Set
-	mistakes := 0
-	tell := func(problems []*adaptersxml.Problem) {
-		for _, problem := range problems {
-			fmt.Fprintln(to.err, problem)
+// watchFiles is the goroutine that has the broker follow the files.
+func (s *serving) watchFiles(ctx context.Context) {
+	every(ctx, lookEvery, func() {
+		bounded, cancel := context.WithTimeout(ctx, reloadWithin)
+		defer cancel()
+		done, news := s.folder.step(bounded, s.running)
+		if ctx.Err() != nil {
+			return // what is told now is of the stop
 		}
-	}
-	for _, file := range files {
-		set, err := adaptersxml.ReadFile(file, adaptersxml.WithEnv(os.LookupEnv))
-		switch problems := adaptersxml.Problems(err); {
-		case len(problems) > 0:
-			tell(problems)
-			mistakes += len(problems)
+		if news {
+			s.tell.reloaded(done, s.served())
+		}
+		if s.cert == nil {
+			return
+		}
+		switch read, err := s.cert.step(); {
 		case err != nil:
-			return nil, err
-		default:
-			tell(set.Warnings)
-			sets = append(sets, set)
+			s.tell.problem(&adaptersxml.Problem{Message: err.Error() + "; the former certificate stays in use"})
+		case read:
+			s.tell.reloaded(reload{certificate: true}, served{})
 		}
-	}
-	if mistakes == 0 {
-		problems := adaptersxml.Problems(adaptersxml.CheckSets(sets...))
-		tell(problems)
-		mistakes = len(problems)
-	}
-	switch mistakes {
-	case 0:
-		return sets, nil
-	case 1:
-		return nil, errors.New("nothing was started; correct the mistake above")
-	default:
-		return nil, fmt.Errorf("nothing was started; correct the %d mistakes above", mistakes)
-	}
+	})
 }
 
-// findSets lists the files as Lightstreamer Server lays them out: one in the folder of each set. dir may be such a folder.
-func findSets(dir string) ([]string, error) {
-	var files []string
-	for _, pattern := range []string{"adapters.xml", "*/adapters.xml"} {
-		// Rooted in the folder, so that its own name is not taken for a pattern.
-		found, err := fs.Glob(os.DirFS(dir), pattern)
-		if err != nil {
-			return nil, err
-		}
-		for _, name := range found {
-			files = append(files, filepath.Join(dir, filepath.FromSlash(name)))
+// watchAdapters is the goroutine that tells of adapters that come and go.
+func (s *serving) watchAdapters(ctx context.Context) {
+	watch := adapterWatch{tell: s.tell.adapter}
+	every(ctx, lookEvery/2, func() { watch.look(s.running.Stats().Adapters, time.Now()) })
+}
+
+// every calls f from time to time, until ctx ends.
+func every(ctx context.Context, interval time.Duration, f func()) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if ctx.Err() == nil {
+				f()
+			}
 		}
 	}
-	if len(files) == 0 {
-		return nil, fmt.Errorf("there is no adapters.xml in the folder %s, nor in a folder right below it", dir)
-	}
-	return files, nil
 }

@@ -41,7 +41,7 @@ func (s *style) title(name, detail string) {
 }
 
 func (s *style) paint(code, text string) string {
-	if !s.color {
+	if !s.color || text == "" {
 		return text
 	}
 	return "\x1b[" + code + "m" + text + "\x1b[0m"
@@ -53,6 +53,8 @@ func (s *style) accent(text string) string { return s.paint("36", text) }
 func (s *style) link(text string) string   { return s.paint("1;4;36", text) }
 func (s *style) good(text string) string   { return s.paint("32", text) }
 func (s *style) warn(text string) string   { return s.paint("1;33", text) }
+
+func (s *style) bad(text string) string { return s.paint("1;31", text) }
 
 // farewell ends what a command says of itself before it waits.
 func (s *style) farewell() {
