@@ -18,6 +18,7 @@ type client struct {
 	t       *testing.T
 	conn    *wsconn.Conn
 	session string
+	over    bool // END has come
 	lines   chan tlcp.Line
 	reqs    int
 	subs    map[int]*subscription
@@ -41,7 +42,11 @@ func openSession(t *testing.T, url, set, user string) (*client, tlcp.Line) {
 	c := &client{t: t, conn: conn, lines: make(chan tlcp.Line, 100_000), subs: make(map[int]*subscription)}
 	var reading sync.WaitGroup
 	reading.Go(c.read)
-	t.Cleanup(func() { conn.CloseNow(); reading.Wait() })
+	t.Cleanup(func() {
+		c.leave()
+		conn.CloseNow()
+		reading.Wait()
+	})
 	password := "secret of " + user
 	create := tlcp.CreateSession{AdapterSet: set, User: &user, Password: &password, CID: "lab", ConnParams: tlcp.ConnParams{NoSync: true}}
 	c.send("wsok", nil)
@@ -252,12 +257,33 @@ func (c *client) destroy() {
 	c.end()
 }
 
+// leave destroys the session if it is still there, so that its items are free for the next test.
+func (c *client) leave() {
+	ctl := tlcp.Control{ReqID: "leave", Op: tlcp.OpDestroy, Destroy: &tlcp.Destroy{}}
+	if c.session == "" || c.over || c.conn.WriteText(append([]byte("control\r\n"), ctl.Append(nil)...)) != nil {
+		return
+	}
+	over := time.After(patience)
+	for {
+		select {
+		case line, open := <-c.lines:
+			if !open || line.Tag == tlcp.TagEND {
+				return
+			}
+		case <-over:
+			c.t.Error("the session does not end")
+			return
+		}
+	}
+}
+
 // end waits for the END of the session.
 func (c *client) end() tlcp.Line {
 	c.t.Helper()
 	for {
 		line := c.next()
 		if line.Tag == tlcp.TagEND {
+			c.over = true
 			return line
 		}
 		if line.Tag == 0 {
@@ -312,6 +338,21 @@ func (c *client) expect(want ...string) {
 	got := c.events(len(want))
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		c.t.Fatalf("got  %q\nwant %q", got, want)
+	}
+}
+
+// until reads events up to the given one; what may come before it is left open.
+func (c *client) until(want string) {
+	c.t.Helper()
+	var got []string
+	for {
+		e := c.events(1)[0]
+		if e == want {
+			return
+		}
+		if got = append(got, e); len(got) > 10 {
+			c.t.Fatalf("got %q, want %q", got, want)
+		}
 	}
 }
 
