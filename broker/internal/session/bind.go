@@ -21,7 +21,7 @@ func (m *Manager) Bind(_ context.Context, c Client, req tlcp.BindSession, def *S
 		id = def.id
 	}
 	if !m.enter() {
-		return nil, tlcp.NewSessionError(tlcp.CodeSessionUnknown)
+		return m.closing().binding()
 	}
 	defer m.wg.Done()
 	m.mu.Lock()

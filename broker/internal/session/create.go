@@ -28,6 +28,10 @@ type Client struct {
 	Headers map[string]string
 }
 
+// refusedClosing refuses a session while the manager closes. After END 48 clients create a new one at once: with this code they try again a little later, where
+// 10, which the text of the protocol would suggest, stops them for good.
+const refusedClosing = tlcp.CodeCheckUnavailable
+
 // Create makes a session, having asked the Metadata Adapter. It blocks until the adapter has answered; ctx ending means that the
 // client is gone, and the session is discarded. The error is the CONERR to answer. The binding's Run must be called.
 func (m *Manager) Create(ctx context.Context, c Client, req tlcp.CreateSession) (*Binding, *tlcp.SessionError) {
@@ -78,6 +82,7 @@ func (m *Manager) create(ctx context.Context, c Client, req tlcp.CreateSession) 
 		return nil, m.createError("NotifyUser", err)
 	}
 	s := m.newSession(c, set, user, grant, req)
+	defer func() { m.started(s) }() // of the id that it has by then
 	ttl, err := m.notifyNewSession(ctx, s, requestID)
 	if err == nil && ctx.Err() != nil {
 		set.Metadata.NotifySessionClose(s.id)
@@ -95,6 +100,7 @@ func (m *Manager) create(ctx context.Context, c Client, req tlcp.CreateSession) 
 // and the question repeated, once, for a session with another id.
 func (m *Manager) notifyNewSession(ctx context.Context, s *Session, requestID string) (time.Duration, error) {
 	info := sessionContext(s.client, requestID)
+	m.start(s)
 	ttl, err := s.set.Metadata.NotifyNewSession(ctx, s.user, s.id, info)
 	pe, ok := errors.AsType[*provider.Error](err)
 	if !ok || pe.Kind != provider.ConflictingSession {
@@ -106,8 +112,23 @@ func (m *Manager) notifyNewSession(ctx context.Context, s *Session, requestID st
 	}
 	m.log.Info("session: closed for a new one of the same user", "session", other.label())
 	other.terminate(cause{code: tlcp.CodeReplacedByNewSession, text: tlcp.SessionText(tlcp.CodeReplacedByNewSession)})
+	m.started(s)
 	s.id = newSessionID()
+	m.start(s)
 	return s.set.Metadata.NotifyNewSession(ctx, s.user, s.id, info)
+}
+
+// start makes a session known to the adapter's control before the adapter hears of it; started ends that.
+func (m *Manager) start(s *Session) {
+	m.mu.Lock()
+	m.starting[s.id] = s
+	m.mu.Unlock()
+}
+
+func (m *Manager) started(s *Session) {
+	m.mu.Lock()
+	delete(m.starting, s.id)
+	m.mu.Unlock()
 }
 
 func (m *Manager) newSession(c Client, set *adapterSet, user provider.Text, grant provider.UserGrant, req tlcp.CreateSession) *Session {
@@ -124,7 +145,7 @@ func (m *Manager) open(s *Session, ttl time.Duration, c Client, req tlcp.CreateS
 	m.mu.Lock()
 	m.creating--
 	if m.closed || s.set.released {
-		code := tlcp.CodeSessionsSuspended
+		code := refusedClosing
 		if !m.closed {
 			code = tlcp.CodeAdapterSetUnknown
 		}
@@ -135,12 +156,16 @@ func (m *Manager) open(s *Session, ttl time.Duration, c Client, req tlcp.CreateS
 	}
 	m.sessions[s.id] = s
 	s.set.sessions.Add(1)
+	doomed := s.doomed
 	m.mu.Unlock()
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := s.bind(c, req.ConnParams)
 	b.creation = true
+	if doomed != nil {
+		s.end(*doomed)
+	}
 	if ttl > 0 && !s.ended {
 		s.ttl = time.AfterFunc(ttl, func() {
 			s.terminate(cause{code: tlcp.CodeMaxDuration, text: tlcp.SessionText(tlcp.CodeMaxDuration)})
@@ -155,7 +180,7 @@ func (m *Manager) admit() int {
 	defer m.mu.Unlock()
 	switch {
 	case m.closed:
-		return tlcp.CodeSessionsSuspended
+		return refusedClosing
 	case len(m.sessions)+m.creating >= m.cfg.MaxSessions:
 		return tlcp.CodeConfiguredSessions
 	}

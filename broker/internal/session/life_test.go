@@ -446,12 +446,14 @@ func TestCloseTellsClients(t *testing.T) {
 			t.Errorf("end %+v", end)
 		}
 		expect(t, c.take(), "END,48,Server is closing")
-		if _, err := w.tryCreate(ws, ""); err == nil || err.Code != tlcp.CodeSessionsSuspended {
+		if _, err := w.tryCreate(ws, ""); err == nil || err.Code != tlcp.CodeCheckUnavailable {
 			t.Errorf("create after Close: %v", err)
 		}
-		if _, err := w.tryBind(ws, "LS_session="+lost.id()); err == nil {
-			t.Error("bind after Close")
+		late := w.bind(ws, "LS_session="+lost.id())
+		if end := <-late.end; end.Reason != Ended {
+			t.Errorf("bind after Close: %+v", end)
 		}
+		expect(t, late.take(), "END,48,Server is closing")
 		if got := w.control(c.id(), "LS_op=destroy"); got != "REQERR,1,20,Session not found" {
 			t.Error(got)
 		}

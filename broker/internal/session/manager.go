@@ -33,6 +33,7 @@ type Manager struct {
 	sessions map[string]*Session
 	creating int
 	sets     map[*provider.Set]*adapterSet
+	starting map[string]*Session // the Metadata Adapter is being asked, or has just answered
 	// farewells tell what ended sessions ended of, should their clients bind them; oldest first.
 	farewells []farewell
 }
@@ -82,7 +83,7 @@ type Stats struct {
 // NewManager returns a manager without sessions. Close it.
 func NewManager(cfg Config) *Manager {
 	cfg = cfg.withDefaults()
-	m := &Manager{cfg: cfg, log: cfg.Logger, sessions: make(map[string]*Session), sets: make(map[*provider.Set]*adapterSet)}
+	m := &Manager{cfg: cfg, log: cfg.Logger, sessions: make(map[string]*Session), starting: make(map[string]*Session), sets: make(map[*provider.Set]*adapterSet)}
 	m.ctx, m.cancel = context.WithCancel(context.Background()) //nolint:forbidigo // ended by Close: no request outlives it, and no caller owns it
 	return m
 }
@@ -180,7 +181,7 @@ func (m *Manager) Close(ctx context.Context) error {
 	m.mu.Unlock()
 	m.cancel()
 	for _, s := range all {
-		s.terminate(cause{code: m.cfg.CloseCode, text: "Server is closing"})
+		s.terminate(m.closing())
 	}
 	done := make(chan struct{})
 	go func() { // ends with the work it waits for
@@ -202,6 +203,11 @@ func (m *Manager) Close(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("session: closing: connections or adapters are still busy: %w", ctx.Err())
 	}
+}
+
+// closing is how sessions end when the manager is closed.
+func (m *Manager) closing() cause {
+	return cause{code: m.cfg.CloseCode, text: "Server is closing"}
 }
 
 // Stats counts. It takes the lock of each session in turn.
@@ -259,37 +265,56 @@ func (c control) find(session string) *Session {
 	return s
 }
 
-// ForceSessionTermination implements provider.Control.
+// ForceSessionTermination implements provider.Control. The session may be one that the adapter has accepted just now: it ends as soon as it has begun.
 func (c control) ForceSessionTermination(session string, why *provider.Cause) error {
-	s := c.find(session)
-	if s == nil {
-		return nil
-	}
 	end := cause{code: tlcp.CodeClosedByServer, text: tlcp.SessionText(tlcp.CodeClosedByServer)}
 	if why != nil {
 		end = cause{code: min(why.Code, 0), text: why.Message.S}
 	}
-	s.terminate(end)
+	c.m.mu.Lock()
+	if s := c.m.starting[session]; s != nil && s.set.ID == c.set {
+		s.doomed = &end
+	}
+	c.m.mu.Unlock()
+	if s := c.find(session); s != nil {
+		s.terminate(end)
+	}
 	return nil
 }
 
-// ForceUnsubscription implements provider.Control.
+// ForceUnsubscription implements provider.Control. It takes its turn behind the session's requests before it: the subscription may be one that the adapter
+// has accepted just now.
 func (c control) ForceUnsubscription(session string, winIndex int) (bool, error) {
 	s := c.find(session)
 	if s == nil {
 		return false, fmt.Errorf("session: forced unsubscription: no session of Adapter Set %q has this id", c.set)
 	}
-	s.mu.Lock()
-	sub := s.subs[winIndex]
-	s.mu.Unlock()
-	switch {
-	case sub == nil:
-		return false, fmt.Errorf("session: forced unsubscription: the session has no subscription %d", winIndex)
-	case !sub.grant.Unsubscribable:
-		return false, nil
+	type result struct {
+		done bool
+		err  error
 	}
-	if !s.do(func() { s.remove(sub) }) {
-		return false, errors.New("session: forced unsubscription: too many requests of the session wait")
+	results := make(chan result, 1)
+	taken := s.do(func() {
+		s.mu.Lock()
+		sub := s.subs[winIndex]
+		s.mu.Unlock()
+		switch {
+		case sub == nil:
+			results <- result{err: fmt.Errorf("session: forced unsubscription: the session has no subscription %d", winIndex)}
+		case !sub.grant.Unsubscribable:
+			results <- result{}
+		default:
+			s.remove(sub)
+			results <- result{done: true}
+		}
+	})
+	if !taken {
+		return false, errors.New("session: forced unsubscription: the session has ended, or too many of its requests wait")
 	}
-	return true, nil
+	select {
+	case r := <-results:
+		return r.done, r.err
+	case <-s.ctx.Done():
+		return true, nil // the subscription ends with the session
+	}
 }

@@ -18,7 +18,8 @@ type Session struct {
 	client  Client
 	tables  bool // the Metadata Adapter wants to know of subscriptions
 	granted float64
-	noHead  bool // LS_reduce_head at creation: no CONS in the whole session
+	doomed  *cause // the adapter wants it to end as soon as it begins; guarded by the manager's lock
+	noHead  bool   // LS_reduce_head at creation: no CONS in the whole session
 	accepts accepted
 	ctx     context.Context
 	cancel  context.CancelFunc
