@@ -219,53 +219,72 @@ func TestMaxConnections(t *testing.T) {
 	c.expect("WSOK")
 }
 
-// Clients that vanish leave nothing behind.
+// A thousand clients that vanish in the midst of whatever leave nothing behind: no goroutine, session, item or buffer.
 func TestAbruptDisconnects(t *testing.T) {
-	d := startDemo(t, Config{})
+	d := startDemo(t, Config{RecoveryTimeout: 50 * time.Millisecond, RebindTimeout: 50 * time.Millisecond})
 	before := runtime.NumGoroutine()
-	const clients = 200
-	var conns []net.Conn
-	for i := range clients {
-		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", d.Addr().String())
-		if err != nil {
-			t.Fatal(err)
+	const rounds, clients = 5, 200
+	for range rounds {
+		var conns []net.Conn
+		for i := range clients {
+			conns = append(conns, vanishing(t, d, i))
 		}
-		conns = append(conns, conn)
-		conn.SetDeadline(time.Now().Add(patience))
-		switch i % 4 {
-		case 0: // in the middle of a request
-			fmt.Fprint(conn, "POST /lightstreamer/create_session.txt?LS_protocol=TLCP-2.5.0 HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nLS_adap")
-		case 1: // an HTTP stream
-			body := "LS_adapter_set=DEMO&LS_send_sync=false"
-			fmt.Fprintf(conn, "POST /lightstreamer/create_session.txt?LS_protocol=TLCP-2.5.0 HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
-			await(t, conn, "CONS,unlimited\r\n")
-		default: // a WebSocket, with a session half of the time
-			upgrade(t, conn)
-			if i%4 == 3 {
-				sendFrame(conn, "create_session\r\nLS_adapter_set=DEMO&LS_send_sync=false")
-				await(t, conn, "CONS,unlimited\r\n")
-				sendFrame(conn, "control\r\nLS_reqId=1&LS_op=add&LS_subId=1&LS_mode=MERGE&LS_group=merge1&LS_schema=a&LS_snapshot=true")
-			}
+		if n := runtime.NumGoroutine(); n < before+clients {
+			t.Errorf("%d goroutines with %d clients: the test does not see them", n-before, clients)
+		}
+		d.data.update(t, "merge1", "a", "2")
+		for _, conn := range conns {
+			conn.(*net.TCPConn).SetLinger(0) // a reset, as from a machine that is gone
+			conn.Close()
 		}
 	}
-	if n := runtime.NumGoroutine(); n < before+clients {
-		t.Errorf("%d goroutines with %d clients: the test does not see them", n-before, clients)
+	if n := d.Stats().Created; n < rounds*clients/2 {
+		t.Errorf("only %d sessions were created", n)
 	}
-	for _, conn := range conns {
-		conn.(*net.TCPConn).SetLinger(0) // a reset, as from a machine that is gone
-		conn.Close()
-	}
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(patience)
-	for runtime.NumGoroutine() > before {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			buf := make([]byte, 1<<20)
-			t.Fatalf("%d goroutines are left:\n%s", runtime.NumGoroutine()-before, buf[:runtime.Stack(buf, true)])
+	awaitGoroutines(t, before)
+	deadline := time.Now().Add(patience)
+	for st := d.Stats(); st.Sessions+st.Connections+st.Subscriptions+st.Items+st.QueueBytes+st.HistoryBytes != 0; st = d.Stats() {
+		if time.Now().After(deadline) {
+			t.Fatalf("left behind: %+v", st)
 		}
+		runtime.Gosched()
 	}
+	d.data.mu.Lock()
+	defer d.data.mu.Unlock()
+	if len(d.data.sinks) != 0 {
+		t.Errorf("the adapter still has %d items", len(d.data.sinks))
+	}
+	d.front.sockets.mu.Lock()
+	defer d.front.sockets.mu.Unlock()
+	if n := len(d.front.sockets.open); n != 0 {
+		t.Errorf("%d sockets are left", n)
+	}
+}
+
+// vanishing connects a client that gets as far as its kind does.
+func vanishing(t *testing.T, d *demo, kind int) net.Conn {
+	t.Helper()
+	conn := connectTo(t, d)
+	switch kind % 5 {
+	case 0: // in the middle of a request
+		fmt.Fprint(conn, "POST /lightstreamer/create_session.txt?LS_protocol=TLCP-2.5.0 HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nLS_adap")
+	case 1: // an HTTP stream
+		body := "LS_adapter_set=DEMO&LS_send_sync=false"
+		fmt.Fprintf(conn, "POST /lightstreamer/create_session.txt?LS_protocol=TLCP-2.5.0 HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+		await(t, conn, "CONS,unlimited\r\n")
+	case 2: // a WebSocket
+		upgrade(t, conn)
+	case 3: // between two polls
+		upgrade(t, conn)
+		sendFrame(conn, "create_session\r\nLS_adapter_set=DEMO&LS_polling=true&LS_polling_millis=0&LS_idle_millis=0")
+		await(t, conn, "LOOP,0\r\n")
+	default: // a WebSocket session with a subscription
+		upgrade(t, conn)
+		sendFrame(conn, "create_session\r\nLS_adapter_set=DEMO&LS_send_sync=false")
+		sendFrame(conn, "control\r\nLS_reqId=1&LS_op=add&LS_subId=1&LS_mode=MERGE&LS_group=merge1&LS_schema=a&LS_snapshot=true")
+		await(t, conn, "U,1,1,")
+	}
+	return conn
 }
 
 // await reads until a text has come.
