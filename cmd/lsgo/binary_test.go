@@ -29,6 +29,11 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	binaryDir = dir
+	for _, setting := range os.Environ() { // a person's own settings are not those of the tests
+		if name, _, _ := strings.Cut(setting, "="); strings.HasPrefix(name, "LSGO_") {
+			_ = os.Unsetenv(name)
+		}
+	}
 	status := m.Run()
 	_ = os.RemoveAll(dir) // a folder for temporary files, which gets cleaned anyway
 	os.Exit(status)
@@ -340,6 +345,16 @@ func TestCommandLine(t *testing.T) {
 		{args: nil, status: 0, out: "serve"},
 		{args: []string{"demo", "--help"}, status: 0, out: "--metadata-port"},
 		{args: []string{"serve"}, status: 2, err: "--adapters"},
+		{args: []string{"serve", "--help"}, status: 0, out: "$LSGO_MAX_SESSIONS"},
+		{args: []string{"serve", "--adapters", "x", "--max-sessions", "0"}, status: 2, err: "--max-sessions: 0 is too small"},
+		{args: []string{"serve", "--adapters", "x", "--linger=-1s"}, status: 2, err: "--linger: -1s is too small"},
+		{args: []string{"serve", "--adapters", "x", "--allowed-origins", "http://a/"}, status: 2, err: "http://a/"},
+		{args: []string{"serve", "--adapters", "x", "--tls-key", "k.pem"}, status: 2, err: "--tls-certificate"},
+		{args: []string{"serve", "--adapters", "x", "--config", "no/such.toml"}, status: 2, err: "no/such.toml"},
+		{args: []string{"serve", "--adapters", "../../examples/hello/adapters", "--tls-certificate", "c.pem", "--tls-key", "k.pem"}, status: 1, err: "c.pem"},
+		{args: []string{"check"}, status: 2, err: "dir"},
+		{args: []string{"check", "no/such"}, status: 1, err: "no/such"},
+		{args: []string{"check", "../../examples/hello"}, status: 0, out: "1 file: no mistakes, no warnings"},
 		{args: []string{"dmeo"}, status: 2, err: "dmeo"},
 		{args: []string{"demo", "--data-port", "many"}, status: 2, err: "many"},
 		{args: []string{"demo", "--data-port", "70000"}, status: 2, err: "70000"},

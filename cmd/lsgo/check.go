@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 
@@ -81,13 +80,9 @@ func checkPath(path string) (files int, problems []*adaptersxml.Problem, err err
 	}
 	var sets []*adaptersxml.Set
 	for _, name := range names {
-		text, err := os.ReadFile(name) //nolint:gosec // the path is the person's own
-		if err != nil {
-			return 0, nil, err
-		}
-		env := adaptersxml.WithEnv(os.LookupEnv)
-		problems = append(problems, adaptersxml.Check(bytes.NewReader(text), name, env)...)
-		if set, err := adaptersxml.Read(bytes.NewReader(text), name, env); err == nil {
+		set, found := readSet(name)
+		problems = append(problems, found...)
+		if set != nil {
 			sets = append(sets, set)
 		}
 	}

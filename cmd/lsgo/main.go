@@ -90,7 +90,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (status i
 	to := &console{
 		out:   stdout,
 		err:   stderr,
-		log:   slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level})),
+		log:   newLog(stderr, level),
 		level: level,
 	}
 	command.BindTo(ctx, (*context.Context)(nil))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -74,22 +75,31 @@ func (f *folder) load(now stamp) (mistakes int) {
 			read[file] = set
 			continue
 		}
-		set, err := adaptersxml.ReadFile(file, adaptersxml.WithEnv(os.LookupEnv))
-		if err != nil {
-			for _, p := range problemsOf(err) {
-				f.tell(p)
+		set, problems := readSet(file)
+		for _, p := range problems {
+			f.tell(p)
+			if p.Severity == adaptersxml.SeverityError {
 				mistakes++
 			}
-			read[file] = nil
-			continue
-		}
-		for _, w := range set.Warnings {
-			f.tell(w)
 		}
 		read[file] = set
 	}
 	f.files, f.read = now, read
 	return mistakes
+}
+
+// readSet reads a file and returns all that is wrong with it. The set is nil if there are mistakes.
+func readSet(file string) (*adaptersxml.Set, []*adaptersxml.Problem) {
+	env := adaptersxml.WithEnv(os.LookupEnv)
+	text, err := os.ReadFile(file) //nolint:gosec // a file of the person's own folder
+	if err != nil {
+		return nil, []*adaptersxml.Problem{{File: file, Message: err.Error()}}
+	}
+	set, err := adaptersxml.Read(bytes.NewReader(text), file, env)
+	if err != nil {
+		return nil, adaptersxml.Check(bytes.NewReader(text), file, env)
+	}
+	return set, set.Warnings
 }
 
 // look finds out the state of the files.
