@@ -189,7 +189,7 @@ func (f *folder) wanted() (sets map[string]*adaptersxml.Set, kept []string) {
 func (f *folder) apply(ctx context.Context, to reloadable) reload {
 	sets, kept := f.wanted()
 	done := reload{kept: kept}
-	changes, err, taken := f.try(ctx, to, sets)
+	changes, taken, err := f.try(ctx, to, sets)
 	if err != nil {
 		for _, p := range problemsOf(err) {
 			f.tell(p)
@@ -205,7 +205,7 @@ func (f *folder) apply(ctx context.Context, to reloadable) reload {
 		if one[file] = sets[file]; one[file] == nil {
 			delete(one, file)
 		}
-		if changes, _, taken := f.try(ctx, to, one); taken {
+		if changes, taken, _ := f.try(ctx, to, one); taken {
 			done.Added = append(done.Added, changes.Added...)
 			done.Replaced = append(done.Replaced, changes.Replaced...)
 			done.Removed = append(done.Removed, changes.Removed...)
@@ -218,23 +218,23 @@ func (f *folder) apply(ctx context.Context, to reloadable) reload {
 }
 
 // try asks the broker for sets. It is not taken if the broker has refused them and everything is as before.
-func (f *folder) try(ctx context.Context, to reloadable, sets map[string]*adaptersxml.Set) (changes broker.Changes, err error, taken bool) {
+func (f *folder) try(ctx context.Context, to reloadable, sets map[string]*adaptersxml.Set) (changes broker.Changes, taken bool, err error) {
 	changes, err = to.Reload(ctx, inOrder(sets))
 	if err != nil && len(changes.Added)+len(changes.Replaced)+len(changes.Removed) == 0 {
-		return changes, err, false
+		return changes, false, err
 	}
 	f.running, f.failed, f.tried = sets, "", time.Now()
 	if err != nil {
 		f.failed = err.Error()
 	}
-	return changes, err, true
+	return changes, true, err
 }
 
 // retry has the broker try once more what could not be started. Only news is told.
 func (f *folder) retry(ctx context.Context, to reloadable) (reload, bool) {
 	before := f.failed
 	f.tried = time.Now()
-	changes, err, taken := f.try(ctx, to, f.running)
+	changes, taken, err := f.try(ctx, to, f.running)
 	if err != nil {
 		f.failed = err.Error()
 		if f.failed != before {
