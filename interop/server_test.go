@@ -37,6 +37,7 @@ type plan struct {
 // server is a broker with a set LAB, and the peer behind it.
 type server struct {
 	t    *testing.T
+	now  *testing.T // the capability at work
 	name string
 	r    *broker.Running
 	url  string
@@ -87,7 +88,7 @@ func startServer(t *testing.T, peer string, p plan) *server {
 	if notify != "" {
 		set.Data[0].Proxy.NotifyPort = -1
 	}
-	s := &server{t: t, name: peer, log: &logBuffer{}}
+	s := &server{t: t, now: t, name: peer, log: &logBuffer{}}
 	s.r, err = broker.Start(t.Context(), broker.Config{
 		Addr: "127.0.0.1:0", Sets: []*adaptersxml.Set{set}, Linger: -1,
 		Logger: slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
@@ -131,6 +132,7 @@ func startServer(t *testing.T, peer string, p plan) *server {
 func (s *server) restart() {
 	s.t.Helper()
 	s.peer = startPeer(s.t, s.name, s.args)
+	s.peer.t = s.now
 }
 
 // logBuffer is a log to look into.

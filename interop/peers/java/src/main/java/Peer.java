@@ -43,15 +43,17 @@ public class Peer {
     server.setRemoteUser((String) config.get("user"));
     server.setRemotePassword((String) config.get("password"));
     server.setExceptionHandler(new ExceptionHandler() {
-      // Both leave the handling to the SDK: the process ends with its connection.
+      // The SDK's own handling of a lost connection is to end the process. What the proxy says with CLOSE comes as an
+      // exception, after which the server is of no use: the process ends, too.
       @Override public boolean handleIOException(IOException e) {
         Json.tell("lost", "reason", String.valueOf(e.getMessage()));
         return true;
       }
 
       @Override public boolean handleException(RemotingException e) {
-        Json.tell("exception", "reason", String.valueOf(e.getMessage()));
-        return true;
+        Json.tell("lost", "reason", String.valueOf(e.getMessage()));
+        Runtime.getRuntime().halt(1);
+        return false;
       }
     });
     server.start();
