@@ -122,7 +122,7 @@ var requestTexts = map[int]string{
 	CodeBadGroup:             "Bad Item Group name",
 	CodeBadGroupForSchema:    "Bad Item Group name for this Field Schema",
 	CodeBadSchema:            "Bad Field Schema name",
-	CodeModeRefused:          "Subscription mode not allowed for an item",
+	CodeModeRefused:          "Invalid mode for these items",
 	CodeBadSelector:          "Bad Selector name",
 	CodeUnfilteredLimited:    "Unfiltered dispatching not allowed for an item, because a frequency limit is set",
 	CodeUnfilteredPrefilter:  "Unfiltered dispatching not supported for an item, because it is prefiltered",

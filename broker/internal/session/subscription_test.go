@@ -119,12 +119,12 @@ func TestSubscribeRefused(t *testing.T) {
 		{"no command", nil, add(1, "COMMAND", "i", "key a", ""), "16,Invalid schema for COMMAND mode: command field missing"},
 		{"mode not for the item", func(md *metadata) {
 			md.itemData = func(string) provider.ItemData { return provider.ItemData{Modes: provider.Modes(0).With(provider.Raw)} }
-		}, add(1, "MERGE", "i", "a", ""), "24,Subscription mode not allowed for an item"},
+		}, add(1, "MERGE", "i", "a", ""), "24,Invalid mode for these items"},
 		{"mode not for the user", func(md *metadata) {
 			md.userData = func(string) provider.UserItemData {
 				return provider.UserItemData{Modes: provider.Modes(0).With(provider.Raw)}
 			}
-		}, add(1, "MERGE", "i", "a", ""), "24,Subscription mode not allowed for an item"},
+		}, add(1, "MERGE", "i", "a", ""), "24,Invalid mode for these items"},
 		{"unfiltered but limited", func(md *metadata) {
 			md.userData = func(string) provider.UserItemData {
 				return provider.UserItemData{Modes: provider.AllModes, MaxFrequency: 1}
@@ -140,8 +140,8 @@ func TestSubscribeRefused(t *testing.T) {
 				return provider.TablesGrant{}, fail(provider.Notification)
 			}
 		}, add(1, "MERGE", "i", "a", ""), "66,Unexpected exception in the Metadata Adapter"},
-		{"conflicting mode", nil, add(1, "COMMAND", "taken", "key command", ""), "24,Subscription mode not allowed for an item"},
-		{"second item conflicts", nil, add(1, "COMMAND", "free taken", "key command", ""), "24,Subscription mode not allowed for an item"},
+		{"conflicting mode", nil, add(1, "COMMAND", "taken", "key command", ""), "24,Invalid mode for these items"},
+		{"second item conflicts", nil, add(1, "COMMAND", "free taken", "key command", ""), "24,Invalid mode for these items"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
