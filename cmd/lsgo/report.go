@@ -46,6 +46,7 @@ type adapterEvent struct {
 type reload struct {
 	broker.Changes
 	kept        []string // sets whose files have mistakes: they stay as they were
+	leftOut     []string // files with mistakes that have no set in service
 	certificate bool     // the certificate was read again; nothing of the rest
 }
 
@@ -131,7 +132,7 @@ func (p *person) reloaded(r reload, s served) {
 	for _, part := range []struct {
 		ids  []string
 		what string
-	}{{r.Added, "added"}, {r.Replaced, "replaced"}, {r.Removed, "removed"}, {r.kept, "kept as it was until its file is mended"}} {
+	}{{r.Added, "added"}, {r.Replaced, "replaced"}, {r.Removed, "removed"}, {r.kept, "kept as it was until its file is mended"}, {r.leftOut, "left out until it is mended"}} {
 		for _, id := range part.ids {
 			parts = append(parts, p.out.strong(id)+" "+part.what)
 		}

@@ -123,8 +123,9 @@ func (s *script) reloaded(r reload, v served) {
 		Replaced []string  `json:"replaced"`
 		Removed  []string  `json:"removed"`
 		Kept     []string  `json:"kept"`
+		LeftOut  []string  `json:"leftOut"`
 		Sets     []jsonSet `json:"sets"`
-	}{s.head("reload"), "adapters", list(r.Added), list(r.Replaced), list(r.Removed), list(r.kept), jsonSets(v)})
+	}{s.head("reload"), "adapters", list(r.Added), list(r.Replaced), list(r.Removed), list(r.kept), list(r.leftOut), jsonSets(v)})
 }
 
 func (s *script) problem(p *adaptersxml.Problem) {

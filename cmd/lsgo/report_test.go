@@ -27,7 +27,7 @@ func TestColourChangesNoText(t *testing.T) {
 		at := time.Date(2026, 1, 1, 12, 30, 1, 0, time.UTC)
 		p.adapter(adapterEvent{set: "MINE", connected: true, at: at})
 		p.adapter(adapterEvent{set: "MINE", name: "D", at: at, lasted: time.Minute})
-		p.reloaded(reload{Changes: broker.Changes{Added: []string{"MINE"}}, kept: []string{"OLD"}}, s)
+		p.reloaded(reload{Changes: broker.Changes{Added: []string{"MINE"}}, kept: []string{"OLD"}, leftOut: []string{"f.xml"}}, s)
 		p.reloaded(reload{}, s)
 		p.reloaded(reload{certificate: true}, s)
 		p.problem(&adaptersxml.Problem{File: "mine.xml", Line: 3, Column: 4, Message: "wrong"})
@@ -46,7 +46,7 @@ func TestColourChangesNoText(t *testing.T) {
 	for _, want := range []string{
 		"\n  → http://x/  for clients\n", "\n    Metadata Adapter               dials there:1\n    A_DATA_ADAPTER_OF_A_LONG_NAME  dials there:2\n",
 		"\n  hh:mm:ss  connected  MINE  Metadata Adapter\n  hh:mm:ss  lost       MINE  D  after 1m0s\n",
-		"\n  hh:mm:ss  reloaded   MINE added, OLD kept as it was until its file is mended\n            Adapter Set MINE  mine.xml\n",
+		"\n  hh:mm:ss  reloaded   MINE added, OLD kept as it was until its file is mended, f.xml left out until it is mended\n            Adapter Set MINE  mine.xml\n",
 		"\n  hh:mm:ss  reloaded   nothing is different\n", "\n  hh:mm:ss  reloaded   the certificate;",
 		"\nmine.xml:3:4: wrong\nmine.xml: warning: odd\nstrange\n", "were cut.\n",
 	} {

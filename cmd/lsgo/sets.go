@@ -170,25 +170,33 @@ func (f *folder) step(ctx context.Context, to reloadable) (reload, bool) {
 }
 
 // wanted is what the broker should have: what the files say, and where a file has mistakes, what is running.
-func (f *folder) wanted() (sets map[string]*adaptersxml.Set, kept []string) {
+func (f *folder) wanted() (sets map[string]*adaptersxml.Set, done reload) {
 	sets = make(map[string]*adaptersxml.Set)
-	for file, set := range f.read {
+	for _, file := range slices.Sorted(maps.Keys(f.read)) {
+		set := f.read[file]
 		if set == nil {
-			if set = f.running[file]; set == nil {
-				continue
-			}
-			kept = append(kept, set.ID)
+			f.refused(file, &done)
+			set = f.running[file]
 		}
-		sets[file] = set
+		if set != nil {
+			sets[file] = set
+		}
 	}
-	slices.Sort(kept)
-	return sets, kept
+	return sets, done
+}
+
+// refused notes that a file is not taken over.
+func (f *folder) refused(file string, done *reload) {
+	if was := f.running[file]; was != nil {
+		done.kept = append(done.kept, was.ID)
+	} else {
+		done.leftOut = append(done.leftOut, file)
+	}
 }
 
 // apply has the broker take over what the files say.
 func (f *folder) apply(ctx context.Context, to reloadable) reload {
-	sets, kept := f.wanted()
-	done := reload{kept: kept}
+	sets, done := f.wanted()
 	changes, taken, err := f.try(ctx, to, sets)
 	if err != nil {
 		for _, p := range problemsOf(err) {
@@ -209,11 +217,10 @@ func (f *folder) apply(ctx context.Context, to reloadable) reload {
 			done.Added = append(done.Added, changes.Added...)
 			done.Replaced = append(done.Replaced, changes.Replaced...)
 			done.Removed = append(done.Removed, changes.Removed...)
-		} else if was := f.running[file]; was != nil {
-			done.kept = append(done.kept, was.ID)
+		} else {
+			f.refused(file, &done)
 		}
 	}
-	slices.Sort(done.kept)
 	return done
 }
 

@@ -43,7 +43,11 @@ func stepped(t *testing.T, f *folder, to reloadable) string {
 	if !news {
 		return "nothing"
 	}
-	return fmt.Sprintf("added %v replaced %v removed %v kept %v", done.Added, done.Replaced, done.Removed, done.kept)
+	text := fmt.Sprintf("added %v replaced %v removed %v kept %v", done.Added, done.Replaced, done.Removed, done.kept)
+	for _, file := range done.leftOut {
+		text += " left out " + filepath.Base(filepath.Dir(file))
+	}
+	return text
 }
 
 func expect(t *testing.T, what, got, want string) {
@@ -87,6 +91,8 @@ func TestFilesThatChangeTogether(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect(t, "the folder is back", stepped(t, f, running), "nothing")
+	writeFile(t, b, setXML("A", two))
+	expect(t, "a new set of the same id", stepped(t, f, running), "added [] replaced [] removed [] kept [] left out b")
 }
 
 // Warnings and mistakes are told once, not at each change of another file.
@@ -97,12 +103,12 @@ func TestProblemsAreToldOnce(t *testing.T) {
 	writeFile(t, fine, setXML("FINE", port))
 	f, running, problems := startFolder(t, dir)
 	writeFile(t, broken, setXML("BROKEN", 0))
-	expect(t, "a broken file", stepped(t, f, running), "added [] replaced [] removed [] kept []")
+	expect(t, "a broken file", stepped(t, f, running), "added [] replaced [] removed [] kept [] left out broken")
 	if len(*problems) != 1 || !strings.HasPrefix((*problems)[0], broken+":8:") {
 		t.Fatalf("the problems are %q", *problems)
 	}
 	writeFile(t, fine, strings.Replace(setXML("FINE", port), "</data", `<param name="timout">1</param></data`, 1))
-	expect(t, "another file", stepped(t, f, running), "added [] replaced [FINE] removed [] kept []")
+	expect(t, "another file", stepped(t, f, running), "added [] replaced [FINE] removed [] kept [] left out broken")
 	if len(*problems) != 2 || !strings.HasPrefix((*problems)[1], fine+":9:") || !strings.Contains((*problems)[1], "warning") {
 		t.Errorf("the problems are %q", *problems)
 	}
