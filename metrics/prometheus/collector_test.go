@@ -323,6 +323,7 @@ func TestWaits(t *testing.T) {
 		if err := errors.Join(<-fed, <-fed); err != nil {
 			t.Error(err)
 		}
+		synctest.Wait() // the last write has been counted
 		got := scrape(t, registry)
 		check(t, got, map[string]float64{"waiting" + labels: 0, "wait_seconds_total" + labels: 6, "updates_total" + labels: 6})
 		s.stop()
