@@ -42,3 +42,7 @@ node_modules/.package-lock.json: package.json package-lock.json
 
 clean: ## remove what was installed and built here
 	rm -rf node_modules bin
+
+.PHONY: interop
+interop: ## run the interoperability lab with the official SDKs (PEER=python, node or java runs one)
+	@PEER="$(PEER)" bash .ci/interop

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -140,14 +139,4 @@ func (s scope) try(t *testing.T, capability string, f func(t *testing.T, o *outc
 		note = ": " + o.cell.Note
 	}
 	fmt.Printf("%-7s %-44s %5.1fs  %v%s\n", s.peer, capability, time.Since(begin).Seconds(), o.cell.Verdict, note)
-}
-
-// peerNamed finds a peer by its id.
-func peerNamed(t *testing.T, id string) Peer {
-	t.Helper()
-	i := slices.IndexFunc(adapterSDKs, func(p Peer) bool { return p.ID == id })
-	if i < 0 {
-		t.Fatalf("no peer %s", id)
-	}
-	return adapterSDKs[i]
 }

@@ -1,7 +1,6 @@
 package interop
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -169,7 +168,7 @@ func (r *Report) Summary() string {
 		for v := range counts {
 			verdicts = append(verdicts, v)
 		}
-		slices.SortFunc(verdicts, func(a, b Verdict) int { return cmp.Compare(a, b) })
+		slices.Sort(verdicts)
 		b.WriteString(t.Title + ":")
 		for _, v := range verdicts {
 			fmt.Fprintf(&b, " %d %s;", counts[v], v)

@@ -153,13 +153,16 @@ func (b *logBuffer) String() string {
 	return b.b.String()
 }
 
+// count tells how often the log says something.
+func (b *logBuffer) count(text string) int { return strings.Count(b.String(), text) }
+
 // await waits for a text in the log; it has to come n times.
 func (b *logBuffer) await(t *testing.T, text string, n int) {
 	t.Helper()
 	poll := time.NewTicker(10 * time.Millisecond)
 	defer poll.Stop()
 	deadline := time.After(patience)
-	for strings.Count(b.String(), text) < n {
+	for b.count(text) < n {
 		select {
 		case <-poll.C:
 		case <-deadline:
