@@ -117,6 +117,7 @@ func TestData(t *testing.T) {
 	c.say("4|USB|S|GBPUSD")
 	c.expect("4|USB|V")
 	wait(t, s.requests, "answer")
+	c.settled(server.Stats)
 	stats := server.Stats()
 	check(t, scrape(t, registry), map[string]float64{
 		"connected" + labels: 1, "initialised" + labels: 1, "connections_total" + labels: 1, "reconnections_total" + labels: 0,
@@ -295,7 +296,7 @@ func TestWaits(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := start(t, server, &server.Events)
-		c := &peer{t, ours, bufio.NewScanner(ours)}
+		c := &peer{t: t, conn: ours, lines: bufio.NewScanner(ours)}
 		c.lines.Buffer(nil, 1<<20)
 		c.expect("RAC")
 		c.say(initData)

@@ -110,6 +110,7 @@ func scenario(t *testing.T, watch func(*adapter.DataServer) error, connected fun
 	c.say("4|USB|S|GBPUSD")
 	c.expect("4|USB|V")
 	wait(t, s.requests, "answer")
+	c.settled(server.Stats)
 	connected(server)
 	c.conn.Close()
 	wait(t, s.lost, "loss")

@@ -43,7 +43,7 @@ func (p *proxy) accept() *peer {
 	}
 	p.t.Cleanup(func() { conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(patience))
-	c := &peer{p.t, conn, bufio.NewScanner(conn)}
+	c := &peer{t: p.t, conn: conn, lines: bufio.NewScanner(conn)}
 	c.lines.Buffer(nil, 1<<20)
 	c.expect("RAC")
 	return c
@@ -54,6 +54,7 @@ type peer struct {
 	t     testing.TB
 	conn  net.Conn
 	lines *bufio.Scanner
+	bytes int64 // read
 }
 
 func (c *peer) say(line string) {
@@ -67,11 +68,25 @@ func (c *peer) say(line string) {
 func (c *peer) expect(text string) {
 	c.t.Helper()
 	for c.lines.Scan() {
+		c.bytes += int64(len(c.lines.Bytes()) + len("\r\n"))
 		if strings.Contains(c.lines.Text(), text) {
 			return
 		}
 	}
 	c.t.Fatalf("the connection ended (%v) before a line with %q", c.lines.Err(), text)
+}
+
+// settled waits until the server has counted what it has written to c, and its callbacks have ended: both come after the line that tells of them.
+func (c *peer) settled(stats func() adapter.Stats) {
+	c.t.Helper()
+	for begin := time.Now(); ; <-time.After(time.Millisecond) {
+		if s := stats(); s.BytesWritten >= c.bytes && s.Callbacks == 0 {
+			return
+		}
+		if time.Since(begin) > patience {
+			c.t.Fatalf("%d bytes were read, but the counters are %+v", c.bytes, stats())
+		}
+	}
 }
 
 // started is a server at work.
