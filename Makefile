@@ -44,5 +44,5 @@ clean: ## remove what was installed and built here
 	rm -rf node_modules bin
 
 .PHONY: interop
-interop: ## run the interoperability lab with the official SDKs (PEER=python, node or java runs one)
+interop: ## run the interoperability lab with the official SDKs and clients (PEER=python, node, java, web or page runs one)
 	@PEER="$(PEER)" bash .ci/interop

@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/lightstreamer-go/lightstreamer/adapter"
 	"github.com/lightstreamer-go/lightstreamer/interop"
+	"github.com/lightstreamer-go/lightstreamer/interop/internal/part"
 	"github.com/lightstreamer-go/lightstreamer/interop/testset"
 )
 
@@ -56,23 +56,7 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer inProcess.Close()
-	code = m.Run()
-	counts := table.Counts()
-	fmt.Printf("\n%s\n", (&interop.Report{Tables: []*interop.Table{table}}).Summary())
-	if counts[interop.Fail] > 0 {
-		code = 1
-	}
-	if path := os.Getenv("INTEROP_PART"); path != "" && code == 0 {
-		if !table.Complete() {
-			return 1, fmt.Errorf("%s: not every cell is filled: no report is written", table.Title)
-		}
-		var part strings.Builder
-		if err := table.WriteMarkdown(&part); err != nil {
-			return 1, err
-		}
-		return code, os.WriteFile(path, []byte(part.String()), 0o600)
-	}
-	return code, nil
+	return part.Finish(m.Run(), table), nil
 }
 
 // doorID is an Adapter Set whose Metadata Adapter refuses users.

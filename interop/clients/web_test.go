@@ -26,6 +26,8 @@ func webFiles() http.Handler {
 // startWeb opens the page in a headless Chromium, which runs until the test ends.
 func startWeb(t *testing.T) *peer {
 	npmPackage(t, "lightstreamer-client-web")
+	watched := make(chan struct{})
+	t.Cleanup(func() { <-watched }) // after the browser has ended
 	ctx := chrome.Open(t)
 	p := newPeer(func(command []byte) error {
 		_, err := chromedp.Run(ctx, chromedp.Evaluate[bool](fmt.Sprintf("(window.peer(%s), true)", command)))
@@ -33,6 +35,7 @@ func startWeb(t *testing.T) *peer {
 	})
 	messages := chromedp.Console(ctx)
 	go func() { // ends with the browser
+		defer close(watched)
 		defer p.end()
 		for m, err := range messages {
 			if err != nil {
