@@ -64,6 +64,8 @@ func (s *stubborn) Subscribe(context.Context, *adapter.Subscription) error {
 	return nil
 }
 
+func TestShop(t *testing.T) { testShop(t) }
+
 func TestStartTest(t *testing.T) {
 	newStubborn := func() *stubborn {
 		return &stubborn{control: make(chan *adapter.Control, 1), entered: make(chan struct{}), leave: make(chan struct{})}
