@@ -161,10 +161,12 @@ func script() []step {
 // here: the run fails then.
 var intended = map[string]map[string]string{
 	"python": {
+		negotiation:                      "This SDK speaks 1.8.3 and goes down to 1.8.0 for metadata; ours speaks 1.9.1 and refuses what it does not speak, as Java's does.",
 		"RAC":                            naming,
 		"USB of an item never asked for": noReply,
 	},
 	"node": {
+		negotiation:   "This SDK speaks 1.8.3, whatever is announced, and 1.8.0; ours speaks 1.9.1 and refuses what it does not speak, as Java's does.",
 		"RAC":         naming,
 		unknownMethod: "This SDK throws, which ends the process; ours ignores the line, as the others do, and goes on.",
 	},

@@ -255,6 +255,7 @@ func transcript(t *testing.T, peer string) {
 			compare(t, o, intended[peer][s.row], normal(their.lines[i]), normal(our.lines[i]), their.version, our.version)
 		})
 	}
+	sc.try(t, negotiation, func(t *testing.T, o *outcome) { negotiated(t, peer, o) })
 	opening := "RAC"
 	sc.try(t, opening, func(t *testing.T, o *outcome) {
 		for _, ch := range []ari.Channel{ari.Metadata, ari.Data} {
