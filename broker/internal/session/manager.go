@@ -238,7 +238,7 @@ func (m *Manager) Stats() Stats {
 		st.HistoryBytes += s.history.bytes
 		for _, sub := range s.subs {
 			for _, q := range sub.queues {
-				st.Sent += q.stats.Real
+				st.Sent += q.stats.Real + q.snapshots
 				st.Filtered += q.stats.Filtered
 				st.Lost += q.stats.Lost
 			}

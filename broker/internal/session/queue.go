@@ -61,6 +61,7 @@ type itemQueue struct {
 	turn      time.Time // when the next update may be sent
 	park      parked
 	stats     provider.TableStats
+	snapshots int64 // updates sent as part of the snapshot, which stats leaves out
 
 	inReady   bool
 	nextReady *itemQueue
@@ -303,7 +304,11 @@ func (q *itemQueue) commit(now time.Time, written bool) {
 	case n.kind == csNode:
 		q.forgetKeys()
 	case n.kind == updateNode && written:
-		q.stats.Real++
+		if n.live() {
+			q.stats.Real++
+		} else {
+			q.snapshots++
+		}
 		q.sent()
 		if n.key != nil {
 			n.key.written(n, now)

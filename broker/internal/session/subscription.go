@@ -289,7 +289,7 @@ func (sub *subscription) close() {
 	total := &sub.s.m.stats
 	for _, q := range sub.queues {
 		q.empty()
-		total.sent.Add(q.stats.Real)
+		total.sent.Add(q.stats.Real + q.snapshots)
 		total.filtered.Add(q.stats.Filtered)
 		total.lost.Add(q.stats.Lost)
 	}

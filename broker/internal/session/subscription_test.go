@@ -94,6 +94,26 @@ func TestMetadataCalls(t *testing.T) {
 	})
 }
 
+// The statistics of a table count real-time updates: what a client got as the snapshot is none.
+func TestStatisticsLeaveTheSnapshotOut(t *testing.T) {
+	inWorld(t, Config{}, func(t *testing.T, w *world) {
+		w.meta.user = func(provider.User) (provider.UserGrant, error) { return provider.UserGrant{WantsTables: true}, nil }
+		w.meta.tables = func(provider.Table) (provider.TablesGrant, error) { return provider.TablesGrant{FinalStats: true}, nil }
+		c := w.create(ws, "")
+		c.take()
+		w.ok(c.id(), add(1, "MERGE", "i", "a", "LS_snapshot=true"))
+		w.send("i", "S a=1")
+		expect(t, c.take(), "SUBOK,1,1,1", "CONF,1,unlimited,filtered", "U,1,1,1")
+		w.send("i", "a=2")
+		expect(t, c.take(), "U,1,1,2")
+		w.ok(c.id(), "LS_op=delete&LS_subId=1")
+		synctest.Wait()
+		if got := w.meta.closed[0].Stats; len(got) != 1 || got[0] != (provider.TableStats{Real: 1}) {
+			t.Errorf("statistics %+v, want one update", got)
+		}
+	})
+}
+
 func TestSubscribeRefused(t *testing.T) {
 	fail := func(kind provider.ErrorKind) error {
 		return &provider.Error{Kind: kind, Message: "secret", Code: -9, ClientMessage: provider.T("for you, alone")}
