@@ -111,22 +111,19 @@ func (f *forwarder) toClient(p []byte) []byte {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.down.Write(p)
-	if f.cut != nil && bytes.Contains(p, []byte("U,")) {
+	// An answer over HTTP of which nothing came, its head not either, is asked for again by browsers without a word to the client.
+	if f.cut != nil && bytes.Contains(p, []byte("U,")) && !bytes.HasPrefix(p, []byte("HTTP/")) {
 		return p[:len(p)/2]
 	}
 	return p
 }
 
-// close ends a connection at once: what is on its way in either direction may be lost. mu is held.
+// close ends a connection. mu is held.
 func (f *forwarder) close(c net.Conn) {
-	if !f.conns[c] {
-		return
+	if f.conns[c] {
+		delete(f.conns, c)
+		_ = c.Close() // nothing can be done about it
 	}
-	delete(f.conns, c)
-	if tcp, ok := c.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // it is closed next
-	}
-	_ = c.Close() // nothing can be done about it
 }
 
 func (f *forwarder) closeAll() {
@@ -145,10 +142,15 @@ func (f *forwarder) cutMidway(l *lab) {
 	l.awaitClosed("an update to cut", done)
 }
 
-// cutNow cuts all connections.
+// cutNow cuts all connections: what is on its way in either direction may be lost.
 func (f *forwarder) cutNow() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	for c := range f.conns {
+		if tcp, ok := c.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0) // it is closed next
+		}
+	}
 	f.closeAll()
 }
 
