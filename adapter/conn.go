@@ -30,7 +30,8 @@ type link struct {
 	calls   *calls
 	control Control
 
-	asked atomic.Bool // the proxy has asked for the initialisation
+	asked   atomic.Bool               // the proxy has asked for the initialisation
+	refused atomic.Pointer[InitError] // the provider has refused the initialisation
 
 	// Set by the goroutine of the initialisation before it replies.
 	ready   atomic.Bool
@@ -81,6 +82,9 @@ func (l *link) serve(ctx context.Context) error {
 	case err = <-l.lost:
 	case <-ctx.Done():
 		err = ErrStopped
+	}
+	if refusal := l.refused.Load(); refusal != nil && !errors.Is(err, ErrStopped) {
+		err = refusal
 	}
 	// Subscriptions end first: once its context is over, a Subscription must not take events any more.
 	l.handler.ended(err)
@@ -270,9 +274,11 @@ func (l *link) initRequest(line ari.Line) {
 }
 
 func (l *link) initFailed(id string, err error) {
+	refusal := &InitError{Err: err}
+	l.refused.Store(refusal) // the proxy may close the connection as soon as it has the reply, and that is not why it ends
 	l.replyError(id, l.initMethod(), failureOf(err))
 	l.flush()
-	l.fail(&InitError{Err: err})
+	l.fail(refusal)
 }
 
 func (l *link) initialize(id string, params []ari.Param) error {
