@@ -1,0 +1,44 @@
+package broker
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Each limit reaches what it limits, and none can be switched off by mistake.
+func TestLimitsAreSettings(t *testing.T) {
+	l := Limits{
+		Request: 501, Header: 2, Connections: 3, Sessions: 4, Subscriptions: 5, PendingRequests: 6, PendingMessages: 7, Sequences: 8, Buffer: 9,
+		UnfilteredBuffer: 10, QueueBytes: 11, HistoryBytes: 12, HistoryTime: 13,
+	}
+	cfg := Config{Limits: l, RebindTimeout: 14, RecoveryTimeout: 15, Keepalive: 16, Linger: 17}.withDefaults()
+	if cfg.Limits != l {
+		t.Errorf("changed to %+v", cfg.Limits)
+	}
+	s := cfg.sessions(nil)
+	got := []int{
+		s.RequestLimit, s.MaxSessions, s.MaxSubscriptions, s.MaxRequests, s.MaxMessages, s.MaxSequences, s.MaxBuffer, s.MaxUnfiltered,
+		s.MaxQueueBytes, s.HistoryBytes, int(s.HistoryTime), int(s.RebindTimeout), int(s.RecoveryTimeout), int(s.Keepalive), int(s.Linger),
+	}
+	if want := []int{501, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17}; !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	fields := reflect.TypeFor[Limits]()
+	for i := range fields.NumField() {
+		f := fields.Field(i)
+		bad := Limits{}
+		if f.Name == "_" || f.Name == "Connections" { // which may be unbounded
+			continue
+		}
+		reflect.ValueOf(&bad).Elem().Field(i).SetInt(-1)
+		cfg := Config{Limits: bad}.withDefaults()
+		if err := cfg.check(); err == nil || !strings.Contains(err.Error(), "Limits."+f.Name) {
+			t.Errorf("a negative %s: %v", f.Name, err)
+		}
+	}
+	if err := (&Config{Limits: Limits{Connections: -1}.withDefaults(), Keepalive: time.Second, WriteTimeout: 1}).check(); err != nil {
+		t.Errorf("unbounded connections: %v", err)
+	}
+}
