@@ -303,9 +303,6 @@ func (l *link) initialize(id string, params []ari.Param) error {
 		return err
 	}
 	l.out.setKeepalive(ari.KeepaliveInterval(l.keepalive, hint, hasHint))
-	// Requests may follow the reply at once, so the link is ready before it leaves.
-	l.ready.Store(true)
-	l.out.reply(func(b []byte) []byte { return ari.AppendInitReply(b, id, l.kind, version) })
 	l.log.Info("initialised", "protocol", version.String())
 	l.stats.initialised.Store(true)
 	if l.events.Initialised != nil {
@@ -313,6 +310,9 @@ func (l *link) initialize(id string, params []ari.Param) error {
 		info.Protocol = version.String()
 		l.events.Initialised(info)
 	}
+	// Requests may follow the reply at once, so all is ready before it leaves.
+	l.ready.Store(true)
+	l.out.reply(func(b []byte) []byte { return ari.AppendInitReply(b, id, l.kind, version) })
 	return nil
 }
 
