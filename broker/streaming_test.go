@@ -15,7 +15,7 @@ import (
 func TestHTTPStreaming(t *testing.T) {
 	helper := httptest.NewUnstartedServer(nil)
 	helper.StartTLS() // for its certificate
-	defer helper.Close()
+	t.Cleanup(helper.Close)
 	trust := helper.Client().Transport.(*http.Transport).TLSClientConfig
 	cleartext2 := new(http.Protocols)
 	cleartext2.SetUnencryptedHTTP2(true)
@@ -32,10 +32,12 @@ func TestHTTPStreaming(t *testing.T) {
 	} {
 		for _, method := range []string{http.MethodPost, http.MethodGet} {
 			t.Run(tt.name+" "+method, func(t *testing.T) {
-				const limit = 40 * time.Millisecond
+				t.Parallel()
+				const limit = 500 * time.Millisecond
 				d := startDemo(t, Config{TLSConfig: tt.tls, ReadTimeout: limit, IdleTimeout: limit, WriteTimeout: patience})
-				client := &http.Client{Transport: tt.transport}
-				defer tt.transport.CloseIdleConnections()
+				transport := tt.transport.Clone()
+				client := &http.Client{Transport: transport}
+				defer transport.CloseIdleConnections()
 				request := func(name, params string) *http.Response {
 					t.Helper()
 					url, body := d.URL()+"/lightstreamer/"+name+".txt?LS_protocol=TLCP-2.5.0", ""
@@ -77,7 +79,9 @@ func TestHTTPStreaming(t *testing.T) {
 				next("SUBOK,")
 				next("CONF,")
 				for i := range 3 {
-					<-time.After(2 * limit)
+					if i == 1 {
+						<-time.After(limit + limit/5)
+					}
 					d.data.update(t, "raw1", "a", fmt.Sprint(i))
 					next(fmt.Sprintf("U,1,1,%d", i))
 				}
