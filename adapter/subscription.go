@@ -72,7 +72,7 @@ func newSubscription(base context.Context, item, id string, out *writer) *Subscr
 func (s *Subscription) Item() string { return s.item }
 
 // Context returns a context that ends with the subscription. Its cause ([context.Cause]) is [ErrUnsubscribed], [ErrDisconnected],
-// [ErrStopped], or what Subscribe returned. It carries the values of none.
+// [ErrStopped], or what Subscribe returned. It carries the values of the context given to Run.
 func (s *Subscription) Context() context.Context {
 	s.to.Lock()
 	defer s.to.Unlock()
