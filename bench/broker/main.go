@@ -31,6 +31,7 @@ type options struct {
 	duration, warmup        time.Duration
 	search                  bool
 	step                    time.Duration
+	tries                   int
 	limit                   time.Duration
 	url, adapters, set      string
 	json                    bool
@@ -48,6 +49,7 @@ func main() {
 	flag.DurationVar(&o.warmup, "warmup", 5*time.Second, "how long to run before")
 	flag.BoolVar(&o.search, "search", false, "find the highest rate that holds, from -rate on")
 	flag.DurationVar(&o.step, "step", 10*time.Second, "how long each rate is tried by -search")
+	flag.IntVar(&o.tries, "tries", 3, "how often a rate has to fail: something else may have been going on")
 	flag.DurationVar(&o.limit, "limit", 100*time.Millisecond, "the p99 latency up to which a rate holds")
 	flag.StringVar(&o.url, "url", "", "a broker to load, instead of one of its own")
 	flag.StringVar(&o.adapters, "adapters", "", "with -url: the adapters.xml that says where the feed connects")
@@ -70,7 +72,7 @@ func (o *options) check() error {
 	switch {
 	case o.sessions < 1 || o.items < 10 || o.items%10 != 0 || o.fanout < 1 || o.sessions%o.fanout != 0:
 		return errors.New("want sessions in multiples of -fanout, and -items in multiples of 10")
-	case o.rate <= 0 || o.duration <= 0 || o.warmup < 0 || o.step <= 0:
+	case o.rate <= 0 || o.duration <= 0 || o.warmup < 0 || o.step <= 0 || o.tries < 1:
 		return errors.New("want a rate and times above zero")
 	case (o.url == "") != (o.adapters == ""):
 		return errors.New("-url and -adapters belong together")

@@ -96,14 +96,17 @@ func loadAverage() string {
 func search(ctx context.Context, o options, l *load) error {
 	good, bad := 0.0, 0.0
 	for rate := o.rate; bad == 0 || bad/good > 1.05; {
-		r, err := l.measure(ctx, rate, 3*time.Second, o.step)
-		if err != nil {
-			return err
-		}
-		holds := r.holds(o.limit)
-		if !o.json {
-			fmt.Printf("%.0f updates/s: %t (delivered %.0f, p99 %v, broker %.2f cores, generator %.2f)\n",
-				rate, holds, r.Delivered, short(r.P99), r.Broker.cores(), r.Load.cores())
+		holds := false
+		for try := 0; try < o.tries && !holds; try++ {
+			r, err := l.measure(ctx, rate, 3*time.Second, o.step)
+			if err != nil {
+				return err
+			}
+			holds = r.holds(o.limit)
+			if !o.json {
+				fmt.Printf("%.0f updates/s: %t (delivered %.0f, p99 %v, broker %.2f cores, generator %.2f, load average %s)\n",
+					rate, holds, r.Delivered, short(r.P99), r.Broker.cores(), r.Load.cores(), r.LoadAverage)
+			}
 		}
 		if holds {
 			good = rate
