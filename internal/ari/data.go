@@ -35,9 +35,16 @@ func AppendItemHead(dst []byte, v Version, item, subID string) []byte {
 
 // AppendUpdateHead appends an update (UD3) up to its fields, which the caller appends with AppendField and its kin. millis
 // is the remote's clock. A line without fields is legal.
-func AppendUpdateHead(dst []byte, millis int64, itemHead []byte, snapshot bool) []byte {
-	dst = append(appendMillis(dst, millis, UD3), itemHead...)
-	return appendTaggedBool(dst, snapshot)
+func AppendUpdateHead[S ~string | ~[]byte](dst []byte, millis int64, itemHead S, snapshot bool) []byte {
+	return AppendUpdateItem(AppendUpdateTime(dst, millis), itemHead, snapshot)
+}
+
+// AppendUpdateTime is the first half of [AppendUpdateHead]. A sender of many updates can keep it as long as it is right.
+func AppendUpdateTime(dst []byte, millis int64) []byte { return appendMillis(dst, millis, UD3) }
+
+// AppendUpdateItem is the second half of [AppendUpdateHead].
+func AppendUpdateItem[S ~string | ~[]byte](dst []byte, itemHead S, snapshot bool) []byte {
+	return appendTaggedBool(append(dst, itemHead...), snapshot)
 }
 
 // AppendField appends one field of an update. It allocates only when dst has to grow and keeps nothing of value.
@@ -70,12 +77,12 @@ func AppendFieldName(dst []byte, enc Encoding, name string) []byte {
 }
 
 // AppendEndOfSnapshot appends EOS: the snapshot of the item is complete.
-func AppendEndOfSnapshot(dst []byte, millis int64, itemHead []byte) []byte {
+func AppendEndOfSnapshot[S ~string | ~[]byte](dst []byte, millis int64, itemHead S) []byte {
 	return append(appendMillis(dst, millis, EOS), itemHead...)
 }
 
 // AppendClearSnapshot appends CLS: what is known of the item is no longer true.
-func AppendClearSnapshot(dst []byte, millis int64, itemHead []byte) []byte {
+func AppendClearSnapshot[S ~string | ~[]byte](dst []byte, millis int64, itemHead S) []byte {
 	return append(appendMillis(dst, millis, CLS), itemHead...)
 }
 

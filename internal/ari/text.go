@@ -88,8 +88,15 @@ func AppendString[S ~string | ~[]byte](dst []byte, enc Encoding, s S) []byte {
 }
 
 func appendSmart[S ~string | ~[]byte](dst []byte, s S) []byte {
+	if out, ok := appendPlain(dst, s); ok {
+		return out
+	}
 	start := 0
 	for i := 0; i < len(s); {
+		if i+8 <= len(s) && suspects(load8(s, i)) == 0 {
+			i += 8
+			continue
+		}
 		c := s[i]
 		class := smartClass[c]
 		if class == plain {

@@ -1,0 +1,65 @@
+package ari
+
+import "encoding/binary"
+
+// Most values are short and have nothing to escape. They are looked at eight bytes at a time, in registers, and stored from there: a value of up to
+// sixteen bytes is two loads and two stores, which may overlap.
+
+const (
+	low  = 0x0101010101010101 // the lowest bit of each of eight bytes
+	high = 0x8080808080808080
+)
+
+// suspects marks, in the highest bit of each byte of x, the bytes that may not stand for themselves in the smart encoding: those to escape, control characters
+// with them, and those that are not ASCII. A borrow can mark a byte above a marked one wrongly; none is ever missed.
+func suspects(x uint64) uint64 {
+	below := func(y, n uint64) uint64 { return (y - low*n) &^ y }
+	return (below(x, ' ') | below(x^low*'|', 1) | below(x^low*'%', 1) | below(x^low*'+', 1) | x) & high
+}
+
+func load8[S ~string | ~[]byte](s S, i int) uint64 {
+	s = s[i : i+8]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+}
+
+func load4[S ~string | ~[]byte](s S, i int) uint64 {
+	s = s[i : i+4]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24
+}
+
+// appendPlain appends s if all of it may stand for itself, and tells whether. It can say no to an s with nothing to escape.
+func appendPlain[S ~string | ~[]byte](dst []byte, s S) ([]byte, bool) {
+	n := len(s)
+	switch {
+	case n > 16:
+		marks := suspects(load8(s, n-8))
+		for i := 0; i < n-8; i += 8 {
+			marks |= suspects(load8(s, i))
+		}
+		if marks != 0 {
+			return dst, false
+		}
+	case n >= 8:
+		first, last := load8(s, 0), load8(s, n-8)
+		if suspects(first)|suspects(last) != 0 {
+			return dst, false
+		}
+		if at := len(dst); cap(dst)-at >= n {
+			dst = dst[:at+n]
+			binary.LittleEndian.PutUint64(dst[at:], first)
+			binary.LittleEndian.PutUint64(dst[at+n-8:], last)
+			return dst, true
+		}
+	case n >= 4:
+		if suspects(load4(s, 0)|load4(s, n-4)<<32) != 0 {
+			return dst, false
+		}
+	default:
+		for i := range n {
+			if smartClass[s[i]] != plain {
+				return dst, false
+			}
+		}
+	}
+	return append(dst, s...), true
+}
