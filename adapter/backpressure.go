@@ -2,6 +2,7 @@ package adapter
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/lightstreamer-go/lightstreamer/internal/ari"
 )
@@ -28,15 +29,20 @@ func (w *writer) event(s *Subscription, kind eventKind, body []byte) error {
 	w.mu.Lock()
 	stalled, err := w.admit(s, kind, canHold)
 	if err == nil {
-		if canHold && (s.held != nil || w.full()) {
+		if canHold && (s.holding || w.full()) {
 			w.hold(s, body)
 		} else {
 			w.update(s, s.enter(kind), body)
 		}
 	}
-	w.unlockAndWake()
+	w.unlockAndSend()
 	w.goneOn(stalled)
 	return err
+}
+
+// open tells whether an event of s can be appended at once. mu is held.
+func (w *writer) open(s *Subscription, kind eventKind) bool {
+	return !s.ended && !w.full() && !s.holding && (kind != snapshot || s.phase != snapshotOver)
 }
 
 // notice appends another notification, having waited for room if there is none.
@@ -51,7 +57,7 @@ func (w *writer) notice(s *Subscription, n notice) error {
 	if err == nil {
 		w.appendNotice(s, n)
 	}
-	w.unlockAndWake()
+	w.unlockAndSend()
 	w.goneOn(stalled)
 	return err
 }
@@ -61,20 +67,31 @@ func (w *writer) appendNotice(s *Subscription, n notice) {
 	case ari.EOS:
 		if s.phase != snapshotOver {
 			s.phase = snapshotOver
-			w.finish(ari.AppendEndOfSnapshot(w.pending, now(), s.head))
+			w.finish(ari.AppendEndOfSnapshot(w.pending, w.now(), s.head))
 		}
 	case ari.CLS:
 		s.phase = snapshotOver
-		w.finish(ari.AppendClearSnapshot(w.pending, now(), s.head))
+		w.finish(ari.AppendClearSnapshot(w.pending, w.now(), s.head))
 	case ari.DFD:
-		w.finish(ari.AppendDiffOrder(w.pending, now(), s.head, wire, n.order))
+		w.finish(ari.AppendDiffOrder(w.pending, w.now(), s.head, wire, n.order))
 	}
 }
 
 func (w *writer) update(s *Subscription, isSnapshot bool, body []byte) {
-	b := ari.AppendUpdateHead(w.pending, now(), s.head, isSnapshot)
-	w.finish(append(b, body...))
+	w.finish(append(w.updateHead(s, isSnapshot), body...))
 	w.updates++
+}
+
+// updateHead returns pending with an update begun, up to its fields. mu is held.
+func (w *writer) updateHead(s *Subscription, isSnapshot bool) []byte {
+	w.now()
+	return ari.AppendUpdateItem(append(w.pending, w.clock.stamp...), s.head, isSnapshot)
+}
+
+// now is the time for a line that joins what is pending. mu is held.
+func (w *writer) now() int64 {
+	w.clock.look(len(w.pending) == 0)
+	return w.clock.millis
 }
 
 // admit waits until an event of s can be appended (or held, if canHold), or s has ended. mu is held before and after, but not throughout.
@@ -104,9 +121,9 @@ func (w *writer) admit(s *Subscription, kind eventKind, canHold bool) (stalled b
 
 func (w *writer) mustWait(s *Subscription, canHold bool) bool {
 	if canHold {
-		return (s.held != nil || w.full()) && w.heldBytes >= w.max
+		return (s.holding || w.full()) && w.heldBytes >= w.max
 	}
-	return s.held != nil || w.full() // what s has held back must leave first
+	return s.holding || w.full() // what s has held back must leave first
 }
 
 func (w *writer) goneOn(stalled bool) {
@@ -117,8 +134,7 @@ func (w *writer) goneOn(stalled bool) {
 
 // ended drops what is held of a subscription that has ended.
 func (w *writer) ended(s *Subscription) {
-	w.heldBytes -= len(s.held)
-	s.held = nil // its place in w.held is passed over
+	w.takeHeld(s) // its place in heldOrder is passed over
 	w.room.Broadcast()
 }
 
@@ -131,22 +147,35 @@ func mergeable(body []byte) bool {
 
 // hold merges an event into what is held of the item. mu is held.
 func (w *writer) hold(s *Subscription, body []byte) {
-	if s.held == nil {
-		s.held = make([]byte, 0, len(body)) // not nil, even if there are no fields
-		w.held = append(w.held, s)
-	} else {
+	if s.holding {
 		w.stats.conflated.Add(1)
+	} else {
+		s.holding = true
+		w.heldOrder = append(w.heldOrder, s)
 	}
-	w.heldBytes -= len(s.held)
-	s.held = mergeFields(s.held, body)
-	w.heldBytes += len(s.held)
+	older := w.held[s]
+	merged := mergeFields(older, body)
+	w.held[s] = merged
+	w.heldBytes += len(merged) - len(older)
 	s.phase = snapshotOver
+}
+
+// takeHeld returns what is held of s, which then holds nothing any more; nil, false if it held nothing. mu is held.
+func (w *writer) takeHeld(s *Subscription) ([]byte, bool) {
+	if !s.holding {
+		return nil, false
+	}
+	fields := w.held[s]
+	delete(w.held, s)
+	w.heldBytes -= len(fields)
+	s.holding = false
+	return fields, true
 }
 
 // release appends held events, the eldest first, until pending is full again. mu is held.
 func (w *writer) release() {
 	done := 0
-	for _, s := range w.held {
+	for _, s := range w.heldOrder {
 		if w.full() {
 			break
 		}
@@ -154,19 +183,14 @@ func (w *writer) release() {
 		w.releaseOne(s)
 	}
 	if done > 0 {
-		rest := copy(w.held, w.held[done:])
-		clear(w.held[rest:])
-		w.held = w.held[:rest]
+		w.heldOrder = slices.Delete(w.heldOrder, 0, done)
 	}
 }
 
 func (w *writer) releaseOne(s *Subscription) {
-	if s.held == nil {
-		return
+	if fields, ok := w.takeHeld(s); ok {
+		w.update(s, false, fields)
 	}
-	w.heldBytes -= len(s.held)
-	w.update(s, false, s.held)
-	s.held = nil
 }
 
 // mergeFields returns the fields of older that newer does not have, followed by those of newer. Both are encoded: "|S|name|S|value" each, in which

@@ -56,11 +56,11 @@ type handler interface {
 func (l *link) serve(ctx context.Context) error {
 	linkCtx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
-	l.ctx, l.lost = linkCtx, make(chan error, 1)
+	l.ctx, l.lost, l.out = linkCtx, make(chan error, 1), newWriter(linkCtx, l.settings, l.conn)
 
 	var wg sync.WaitGroup
 	wg.Go(func() { // write
-		if err := l.out.run(l.conn); err != nil {
+		if err := l.out.run(); err != nil {
 			l.fail(fmt.Errorf("%w: write: %w", ErrDisconnected, err))
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/lightstreamer-go/lightstreamer/internal/ari"
 )
@@ -72,7 +73,7 @@ func (c *Control) Failure(message string) error {
 	}
 	l := c.link
 	l.out.line(func(b []byte) []byte {
-		return ari.AppendFailureNotice(b, l.kind, l.version, now(), ari.T(message))
+		return ari.AppendFailureNotice(b, l.kind, l.version, time.Now().UnixMilli(), ari.T(message))
 	})
 	return nil
 }

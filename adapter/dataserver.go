@@ -224,7 +224,7 @@ func (h *dataHandler) subscribe(item string, q *itemQueue, id string, late bool)
 		l.replyError(id, ari.SUB, failureOf(errLate))
 		return errLate
 	}
-	sub := newSubscription(l.ctx, item, id, l.out)
+	sub := newSubscription(item, id, l.out)
 	if !h.setCurrent(q, sub, false) {
 		return ErrDisconnected
 	}

@@ -114,21 +114,15 @@ func NewSchema(fields ...string) *Schema {
 	return s
 }
 
-func appendRow(dst []byte, s *Schema, values []string) ([]byte, error) {
-	if len(values) > len(s.heads) {
-		return dst, fmt.Errorf("%d values for the %d fields of the schema", len(values), len(s.heads))
-	}
+func appendRow(dst []byte, s *Schema, values []string) []byte {
 	for i, v := range values {
 		dst = append(dst, s.heads[i]...)
 		dst = ari.AppendString(dst, wire, v)
 	}
-	return dst, nil
+	return dst
 }
 
-func appendByteRow(dst []byte, s *Schema, values [][]byte) ([]byte, error) {
-	if len(values) > len(s.heads) {
-		return dst, fmt.Errorf("%d values for the %d fields of the schema", len(values), len(s.heads))
-	}
+func appendByteRow(dst []byte, s *Schema, values [][]byte) []byte {
 	for i, v := range values {
 		dst = append(dst, s.heads[i]...)
 		if v == nil {
@@ -137,5 +131,5 @@ func appendByteRow(dst []byte, s *Schema, values [][]byte) ([]byte, error) {
 		}
 		dst = ari.AppendString(dst, wire, v)
 	}
-	return dst, nil
+	return dst
 }

@@ -95,7 +95,7 @@ func runOnce(ctx context.Context, s *settings, newHandler func(*link) handler) (
 	if s.events.Connected != nil {
 		s.events.Connected(info)
 	}
-	l := &link{settings: s, info: info, conn: conn, user: user, out: newWriter(s), calls: newCalls(ctx, s.maxCalls, &s.stats.callbacks)}
+	l := &link{settings: s, info: info, conn: conn, user: user, calls: newCalls(ctx, s.maxCalls, &s.stats.callbacks)}
 	l.control.link = l
 	l.handler = newHandler(l)
 	err = l.serve(ctx)

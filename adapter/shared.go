@@ -40,8 +40,9 @@ type SharedFeed struct {
 type feed struct {
 	shared *SharedFeed
 	item   string
-	sub    *Subscription // the provider's handle
-	opened chan struct{} // closed when Subscribe has returned, with err
+	ctx    context.Context // of the first subscription, without its end
+	sub    *Subscription   // the provider's handle
+	opened chan struct{}   // closed when Subscribe has returned, with err
 	err    error
 	gone   chan struct{} // closed when the item may be opened anew
 
@@ -110,7 +111,8 @@ func (f *SharedFeed) feedOf(ctx context.Context, sub *Subscription) (d *feed, fi
 	if f.Mode != nil {
 		d.state.mode = f.Mode(sub.item)
 	}
-	d.sub = &Subscription{item: sub.item, to: d, base: context.WithoutCancel(ctx)}
+	d.ctx = context.WithoutCancel(ctx)
+	d.sub = &Subscription{item: sub.item, to: d}
 	if f.feeds == nil {
 		f.feeds = make(map[string]*feed)
 	}
@@ -206,7 +208,7 @@ func (d *feed) leave(sub *Subscription) {
 		if log == nil {
 			log = slog.New(slog.DiscardHandler)
 		}
-		if err := protect(log, "Unsubscribe", func() error { return u.Unsubscribe(d.sub.base, d.sub) }); err != nil {
+		if err := protect(log, "Unsubscribe", func() error { return u.Unsubscribe(d.ctx, d.sub) }); err != nil {
 			log.Warn("unsubscription failed", "item", d.item, "err", err)
 		}
 	}
@@ -220,6 +222,8 @@ func (d *feed) Lock() { d.mu.Lock() }
 
 // Unlock ends it.
 func (d *feed) Unlock() { d.mu.Unlock() }
+
+func (d *feed) base() context.Context { return d.ctx }
 
 func (d *feed) event(s *Subscription, kind eventKind, body []byte) error {
 	d.turn <- struct{}{}

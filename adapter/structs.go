@@ -27,7 +27,10 @@ import (
 //
 // Fields can have the types that [Fields] allows, or be pointers to them. The plan is made once, by NewStruct; events are then encoded without a map
 // and, but for [encoding.TextMarshaler], without allocating. A Struct is immutable and safe for concurrent use.
-type Struct[T any] struct{ fields []structField }
+type Struct[T any] struct {
+	fields   []structField
+	userCode bool // one is a TextMarshaler
+}
 
 type structField struct {
 	index     int
@@ -79,6 +82,7 @@ func NewStruct[T any]() *Struct[T] {
 			panic(fmt.Sprintf("adapter: NewStruct: field %s of %v can't be sent: type %v, tag %q", f.Name, t, f.Type, f.Tag.Get("ls")))
 		}
 		field.kind = kind
+		s.userCode = s.userCode || kind == marshalerValue
 		s.fields = append(s.fields, field)
 	}
 	return s
@@ -124,15 +128,13 @@ func (s *Struct[T]) Modify(sub *Subscription, key string, v *T) error {
 }
 
 func (s *Struct[T]) send(sub *Subscription, kind eventKind, command, key string, v *T) error {
-	p := scratch.Get().(*[]byte)
-	body, err := s.append(appendCommand(*p, command, key), v)
-	if err == nil {
-		err = sub.to.event(sub, kind, body)
-	} else {
-		err = sub.fail("update", err)
+	if s.userCode {
+		return sub.sendCopy(kind, func(dst []byte) ([]byte, error) { return s.append(appendCommand(dst, command, key), v) })
 	}
-	putScratch(p, body)
-	return err
+	return sub.send(kind, func(dst []byte) []byte {
+		dst, _ = s.append(appendCommand(dst, command, key), v) // only user code fails
+		return dst
+	})
 }
 
 func (s *Struct[T]) append(dst []byte, v *T) ([]byte, error) {

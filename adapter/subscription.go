@@ -3,8 +3,8 @@ package adapter
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
-	"time"
 
 	"github.com/lightstreamer-go/lightstreamer/internal/ari"
 )
@@ -23,24 +23,29 @@ import (
 // The first events may be a snapshot: the present state of the item, sent with Snapshot (and in COMMAND mode Add), closed by
 // EndOfSnapshot or by the first Update.
 type Subscription struct {
-	item string
+	item string // where it can be, a part of head
+	head string // item and id as they stand in each line; empty where to writes no lines
 	to   sink
-	head []byte          // item and id as they stand in each line; nil where to writes no lines
-	base context.Context // of the connection
 
 	// Guarded by to's lock, so that their changes are in line with what is written.
-	phase  snapshotPhase
-	ended  bool
-	cause  error
-	ctx    context.Context // made on demand: most feeds of many items never ask
+	life    *lifetime // made on demand: most feeds of many items never ask
+	cause   error     // once ended
+	phase   snapshotPhase
+	ended   bool
+	holding bool // live events wait, merged, for room in the writer
+}
+
+type lifetime struct {
+	ctx    context.Context
 	cancel context.CancelCauseFunc
-	held   []byte // fields of live events that wait, merged, for room in the writer
 }
 
 // A sink is where the events of subscriptions go: the writer of a connection, or a feed that several connections share.
 type sink interface {
 	// The lock guards the state of the sink's subscriptions.
 	sync.Locker
+	// base is what the contexts of subscriptions derive from.
+	base() context.Context
 	// event takes one update; body holds its encoded fields and is the caller's again when event returns.
 	event(s *Subscription, kind eventKind, body []byte) error
 	// notice takes one of the other notifications.
@@ -64,8 +69,13 @@ const (
 	snapshotOver
 )
 
-func newSubscription(base context.Context, item, id string, out *writer) *Subscription {
-	return &Subscription{item: item, to: out, head: ari.AppendItemHead(nil, ari.Latest, item, id), base: base}
+func newSubscription(item, id string, out *writer) *Subscription {
+	head := string(ari.AppendItemHead(nil, ari.Latest, item, id))
+	// A million subscriptions keep one string each instead of two.
+	if plain, ok := strings.CutPrefix(head, "|S|"); ok && strings.HasPrefix(plain, item) {
+		item = plain[:len(item)]
+	}
+	return &Subscription{item: item, head: head, to: out}
 }
 
 // Item returns the name of the item.
@@ -76,18 +86,19 @@ func (s *Subscription) Item() string { return s.item }
 func (s *Subscription) Context() context.Context {
 	s.to.Lock()
 	defer s.to.Unlock()
-	if s.ctx != nil {
-		return s.ctx
+	if s.life != nil {
+		return s.life.ctx
 	}
-	base := s.base
+	base := s.to.base()
 	if s.ended {
 		base = context.WithoutCancel(base) // its own cause may have come later
 	}
-	s.ctx, s.cancel = context.WithCancelCause(base)
+	ctx, cancel := context.WithCancelCause(base)
+	s.life = &lifetime{ctx, cancel}
 	if s.ended {
-		s.cancel(s.cause)
+		cancel(s.cause)
 	}
-	return s.ctx
+	return ctx
 }
 
 // Update sends a live event. Fields left out are unchanged in MERGE and COMMAND mode, null in the others. It ends the snapshot,
@@ -195,7 +206,7 @@ func (r Row) UpdateBytes(values ...[]byte) error { return r.sendBytes(live, valu
 // SnapshotBytes is Snapshot with values given as bytes; a nil value is null, an empty one is the empty text.
 func (r Row) SnapshotBytes(values ...[]byte) error { return r.sendBytes(snapshot, values) }
 
-// ---------------------------------------------------------------------------------------------------------------- sending
+// ------------------------------------------------------------------------------------------------------------------ state
 
 type eventKind uint8
 
@@ -204,72 +215,6 @@ const (
 	snapshot
 	snapshotIfOpen
 )
-
-// Events are encoded before the lock of the writer is taken: producers contend only for the copy into its buffer.
-var scratch = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
-
-// Buffers that one huge event has grown are not kept.
-const maxScratch = 64 << 10
-
-func putScratch(p *[]byte, b []byte) {
-	if cap(b) <= maxScratch {
-		*p = b[:0]
-		scratch.Put(p)
-	}
-}
-
-func now() int64 { return time.Now().UnixMilli() }
-
-func (s *Subscription) sendFields(kind eventKind, command, key string, fields Fields) error {
-	if command != "" {
-		for _, name := range [...]string{"key", "command"} {
-			if _, ok := fields[name]; ok {
-				return s.fail(command, fmt.Errorf("field %q is filled in by the call; leave it out", name))
-			}
-		}
-	}
-	p := scratch.Get().(*[]byte)
-	body, err := appendFields(appendCommand(*p, command, key), fields)
-	if err == nil {
-		err = s.to.event(s, kind, body)
-	} else {
-		err = s.fail("update", err)
-	}
-	putScratch(p, body)
-	return err
-}
-
-func (r Row) send(kind eventKind, command, key string, values []string) error {
-	p := scratch.Get().(*[]byte)
-	body, err := appendRow(appendCommand(*p, command, key), r.schema, values)
-	if err == nil {
-		err = r.sub.to.event(r.sub, kind, body)
-	} else {
-		err = r.sub.fail("update", err)
-	}
-	putScratch(p, body)
-	return err
-}
-
-func (r Row) sendBytes(kind eventKind, values [][]byte) error {
-	p := scratch.Get().(*[]byte)
-	body, err := appendByteRow(*p, r.schema, values)
-	if err == nil {
-		err = r.sub.to.event(r.sub, kind, body)
-	} else {
-		err = r.sub.fail("update", err)
-	}
-	putScratch(p, body)
-	return err
-}
-
-func appendCommand(dst []byte, command, key string) []byte {
-	if command == "" {
-		return dst
-	}
-	dst = ari.AppendField(dst, wire, "key", key)
-	return ari.AppendField(dst, wire, "command", command)
-}
 
 // admit tells whether an event may be sent now. The lock is held.
 func (s *Subscription) admit(kind eventKind) error {
@@ -301,8 +246,8 @@ func (s *Subscription) end(cause error) {
 		return
 	}
 	s.ended, s.cause = true, cause
-	if s.cancel != nil {
-		s.cancel(cause)
+	if s.life != nil {
+		s.life.cancel(cause)
 	}
 	s.to.ended(s)
 }
@@ -324,6 +269,20 @@ func (s *Subscription) openSnapshot() {
 		s.phase = snapshotOpen
 	}
 	s.to.Unlock()
+}
+
+// checkFilledIn refuses fields that a COMMAND verb fills in by itself.
+func (s *Subscription) checkFilledIn(command string, fields Fields) error {
+	for _, name := range [...]string{"key", "command"} {
+		if _, ok := fields[name]; ok {
+			return s.fail(command, fmt.Errorf("field %q is filled in by the call; leave it out", name))
+		}
+	}
+	return nil
+}
+
+func (r Row) tooMany(values int) error {
+	return r.sub.fail("update", fmt.Errorf("%d values for the %d fields of the schema", values, len(r.schema.heads)))
 }
 
 func (s *Subscription) fail(what string, err error) error {

@@ -1,6 +1,7 @@
 package adapter
 
 import (
+	"context"
 	"net"
 	"sync"
 	"time"
@@ -12,23 +13,29 @@ import (
 // pending with a spare and writes it without the lock. What arrives during a write leaves with the next one, so that writes join by
 // themselves under load and nothing waits for company when there is none.
 //
-// A producer does, under mu: look at the state its line depends on; append to pending; finish; then unlockAndWake. Producers of
+// While run sleeps, whoever appends a line may write it in place, as far as the system takes it without waiting: that is sooner done than waking run.
+//
+// A producer does, under mu: look at the state its line depends on; append to pending; finish; then one of the unlock methods. Producers of
 // updates wait while pending is full (backpressure.go); replies and keepalives never do, or a full buffer would stop the reader.
 type writer struct {
 	mu      sync.Mutex
 	room    sync.Cond // for those who wait for pending to shrink or to be written
 	pending []byte
-	asleep  bool // run waits for wake
-	writing bool // run is in Write
-	waiting int  // goroutines in room.Wait
-	closed  bool // nothing is accepted any more
+	spare   []byte // what pending is exchanged with
+	asleep  bool   // run waits for wake
+	writing bool   // somebody writes what pending was
+	waiting int    // goroutines in room.Wait
+	closed  bool   // nothing is accepted any more
 	wake    chan struct{}
+	clock   clock
 
 	max       int           // bytes in pending, and bytes held, from which updates wait
 	keepalive time.Duration // longest silence; 0: none
+	last      time.Time     // of the last write, or a little earlier
 
 	conflate  bool
-	held      []*Subscription // with events held back, in the order in which that began
+	held      map[*Subscription][]byte // fields of live events that wait, merged
+	heldOrder []*Subscription          // in the order in which that began
 	heldBytes int
 
 	owed    int // requests read and not yet replied to
@@ -36,13 +43,23 @@ type writer struct {
 	stats   *stats
 	events  *Events
 	trace   *tracer
+	ctx     context.Context // of the connection's subscriptions
+
+	conn    net.Conn
+	instant *instant // nil: nothing is written in place
 }
 
 // A buffer that a burst has grown beyond this is not kept. It is above DefaultMaxPending, or a fast feed would allocate for every write.
 const maxSpare = 1 << 20
 
-func newWriter(s *settings) *writer {
-	w := &writer{max: s.maxPending, conflate: s.whenFull == Conflate, wake: make(chan struct{}, 1), stats: s.stats, events: s.events, trace: s.tracer}
+func newWriter(ctx context.Context, s *settings, conn net.Conn) *writer {
+	w := &writer{
+		max: s.maxPending, conflate: s.whenFull == Conflate, wake: make(chan struct{}, 1), stats: s.stats, events: s.events, trace: s.tracer,
+		ctx: ctx, conn: conn, instant: newInstant(conn), last: time.Now(),
+	}
+	if w.conflate {
+		w.held = make(map[*Subscription][]byte)
+	}
 	w.room.L = &w.mu
 	return w
 }
@@ -50,8 +67,10 @@ func newWriter(s *settings) *writer {
 // Lock and Unlock guard pending and the state of the subscriptions that write to it.
 func (w *writer) Lock() { w.mu.Lock() }
 
-// Unlock releases the lock without waking run: for those who have appended nothing.
+// Unlock releases the lock without seeing to pending: for those who have appended nothing.
 func (w *writer) Unlock() { w.mu.Unlock() }
+
+func (w *writer) base() context.Context { return w.ctx }
 
 // waitRoom releases mu until something has changed. mu is held.
 func (w *writer) waitRoom() {
@@ -71,7 +90,7 @@ func (w *writer) finish(b []byte) {
 
 // unlockAndWake releases mu and wakes run if it sleeps and there is work for it.
 func (w *writer) unlockAndWake() {
-	signal := w.asleep && len(w.pending) > 0
+	signal := w.asleep && !w.writing && len(w.pending) > 0
 	if signal {
 		w.asleep = false
 	}
@@ -79,6 +98,44 @@ func (w *writer) unlockAndWake() {
 	if signal {
 		w.kick()
 	}
+}
+
+// unlockAndSend is unlockAndWake for those who have appended an update: they may write it themselves.
+func (w *writer) unlockAndSend() {
+	if w.clock.budget > 0 && w.idle() {
+		w.clock.budget--
+		w.writeInPlace()
+	} else {
+		w.unlockAndWake()
+	}
+}
+
+// idle tells whether pending is there to be written in place. mu is held.
+func (w *writer) idle() bool {
+	return w.asleep && !w.writing && w.instant != nil && len(w.pending) > 0
+}
+
+// writeInPlace writes what is pending, or leaves to run what the system does not take at once. mu is held; it is released.
+func (w *writer) writeInPlace() {
+	buf, updates := w.take()
+	w.mu.Unlock()
+	if w.trace != nil {
+		w.trace.sent(buf)
+	}
+	n := w.instant.write(buf)
+	if n == len(buf) {
+		w.flushed(updates, n)
+	}
+	w.mu.Lock()
+	if n == len(buf) {
+		w.keep(buf)
+	} else if !w.closed {
+		w.keep(w.pending)
+		w.pending = append(buf[n:], w.pending...)
+		w.updates += updates
+	}
+	w.written()
+	w.unlockAndWake()
 }
 
 func (w *writer) kick() {
@@ -113,14 +170,22 @@ func (w *writer) owe() {
 }
 
 // reply appends the reply to a request, whatever the bound says.
-func (w *writer) reply(encode func(dst []byte) []byte) {
+func (w *writer) reply(encode func(dst []byte) []byte) { w.appendReply(encode, false) }
+
+// appendReply is reply; alone says that no other request waits to be read.
+func (w *writer) appendReply(encode func(dst []byte) []byte, alone bool) {
 	w.mu.Lock()
 	w.owed--
 	if w.owed == maxOwed-1 {
 		w.room.Broadcast() // the reader may be waiting
 	}
 	w.finish(encode(w.pending))
-	w.unlockAndWake()
+	if alone && w.idle() {
+		w.clock.look(true)
+		w.writeInPlace()
+	} else {
+		w.unlockAndWake()
+	}
 }
 
 func (w *writer) setKeepalive(interval time.Duration) {
@@ -150,68 +215,83 @@ func (w *writer) close() {
 	w.kick()
 }
 
-// run writes until a write fails or close is called. It is the only goroutine that writes to conn, and it owns the keepalives, since it
-// knows when the connection has been silent.
-func (w *writer) run(conn net.Conn) error {
-	var spare []byte
+// run writes until a write fails or close is called. It owns the keepalives, since it knows when the connection has been silent.
+func (w *writer) run() error {
 	timer := time.NewTimer(time.Hour)
 	timer.Stop()
 	defer timer.Stop()
-	last := time.Now()
 	for {
-		buf, updates, ok := w.next(spare, timer, last)
+		buf, updates, ok := w.next(timer)
 		if !ok {
 			return nil
 		}
 		if w.trace != nil {
 			w.trace.sent(buf)
 		}
-		n, err := conn.Write(buf)
-		last = time.Now()
-		w.stats.flushed(updates, n)
-		if w.events.Flushed != nil {
-			w.events.Flushed(FlushInfo{Updates: updates, Bytes: n})
-		}
+		n, err := w.conn.Write(buf)
+		w.flushed(updates, n)
+		w.mu.Lock()
+		w.last = time.Now()
+		w.keep(buf)
 		w.written()
+		w.mu.Unlock()
 		if err != nil {
 			w.close()
 			return err
 		}
-		if spare = buf[:0]; cap(spare) > maxSpare {
-			spare = nil
-		}
 	}
 }
 
+func (w *writer) flushed(updates, n int) {
+	w.stats.flushed(updates, n)
+	if w.events.Flushed != nil {
+		w.events.Flushed(FlushInfo{Updates: updates, Bytes: n})
+	}
+}
+
+// take takes what is pending, to write it. mu is held.
+func (w *writer) take() (buf []byte, updates int) {
+	buf, updates = w.pending, w.updates
+	w.pending, w.spare, w.updates = w.spare[:0], nil, 0
+	w.writing = true
+	return buf, updates
+}
+
+// keep keeps a buffer for later use. mu is held.
+func (w *writer) keep(buf []byte) {
+	if cap(buf) <= maxSpare {
+		w.spare = buf[:0]
+	}
+}
+
+// written notes the end of a write. mu is held.
 func (w *writer) written() {
-	w.mu.Lock()
 	w.writing = false
 	if w.waiting > 0 {
 		w.room.Broadcast()
 	}
-	w.mu.Unlock()
 }
 
-// next waits for something to write and exchanges it with spare. It returns a keepalive when the silence since last has been too long,
-// false when the writer is closed.
-func (w *writer) next(spare []byte, timer *time.Timer, last time.Time) (buf []byte, updates int, ok bool) {
+// next waits for something to write, and takes it. It returns a keepalive when the silence has been too long, false when the writer is closed.
+func (w *writer) next(timer *time.Timer) (buf []byte, updates int, ok bool) {
 	w.mu.Lock()
 	for {
 		if w.closed {
 			w.mu.Unlock()
 			return nil, 0, false
 		}
-		if len(w.pending) == 0 && w.keepalive > 0 && time.Since(last) >= w.keepalive {
+		if len(w.pending) == 0 && !w.writing && w.keepalive > 0 && w.silence() >= w.keepalive {
 			w.finish(append(w.pending, ari.KeepaliveLine...))
 		}
-		if len(w.pending) > 0 {
+		if len(w.pending) > 0 && !w.writing {
 			break
 		}
 		w.asleep = true
-		interval := w.keepalive
+		interval := w.keepalive - w.silence()
+		armed := w.keepalive > 0
 		w.mu.Unlock()
-		if interval > 0 {
-			timer.Reset(interval - time.Since(last))
+		if armed {
+			timer.Reset(interval)
 		}
 		select {
 		case <-w.wake:
@@ -221,13 +301,20 @@ func (w *writer) next(spare []byte, timer *time.Timer, last time.Time) (buf []by
 		w.mu.Lock()
 		w.asleep = false
 	}
-	buf, updates = w.pending, w.updates
-	w.pending, w.updates = spare, 0
-	w.writing = true
+	buf, updates = w.take()
 	w.release()
 	if w.waiting > 0 {
 		w.room.Broadcast()
 	}
 	w.mu.Unlock()
 	return buf, updates, true
+}
+
+// silence is how long nothing has been written. The clock is read for each write in place. mu is held.
+func (w *writer) silence() time.Duration {
+	last := w.last
+	if w.clock.at.After(last) {
+		last = w.clock.at
+	}
+	return time.Since(last)
 }

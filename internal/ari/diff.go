@@ -28,7 +28,7 @@ type FieldDiff struct {
 }
 
 // AppendDiffOrder appends DFD, which exists from 1.9.0 on. It should precede the updates of the fields it names.
-func AppendDiffOrder(dst []byte, millis int64, itemHead []byte, enc Encoding, order []FieldDiff) []byte {
+func AppendDiffOrder[S ~string | ~[]byte](dst []byte, millis int64, itemHead S, enc Encoding, order []FieldDiff) []byte {
 	dst = append(appendMillis(dst, millis, DFD), itemHead...)
 	for _, d := range order {
 		dst = append(appendStr(dst, enc, d.Field), "|F|"...)
