@@ -12,41 +12,47 @@ import (
 	"time"
 )
 
-// calls runs the callbacks of a connection on goroutines of its own, its workers. As many workers as there are processors take calls from a queue, so that
-// a burst of short calls costs few wake-ups. Calls must not wait for each other: while the queue does not drain, more workers join, up to the limit.
+// calls runs callbacks on goroutines of its own, its workers. As many workers as there are processors take tasks from a queue, so that
+// a burst of short ones costs few wake-ups. Tasks must not wait for each other: while the queue does not drain, more workers join, up to the limit.
 //
-// Each call is known by name, so that one that does not return can be told.
+// Each task is known by name, so that one that does not return can be told.
 type calls struct {
 	ctx   context.Context // its profiler labels are those of the workers
-	limit int             // calls at the same time; 0: none
-	count *atomic.Int64   // calls at work, of all the connections of the server
+	limit int             // tasks at the same time; 0: none
+	count *atomic.Int64   // tasks at work, of all the connections of the server
 
 	mu      sync.Mutex
-	queue   []call // from next on
+	queue   []task // from next on
 	next    int
 	working map[*worker]struct{}
 	parked  []*worker // waiting for work
-	taken   uint64    // calls taken from the queue, ever
+	taken   uint64    // tasks taken from the queue, ever
 	watch   *time.Timer
 	mark    uint64        // taken, at the last look of watch
 	idle    chan struct{} // made by stop, closed when no worker is at work
 	stopped bool
 }
 
-type call struct {
-	what, item string // "Subscribe" and the item, or a method
-	run        func()
+// A task is the answer to a request: callbacks, and the reply that follows from them.
+type task interface {
+	// name returns what it is: "Subscribe" and the item, or a method.
+	name() (what, item string)
+	// run does it. alone says that no other request is known to wait.
+	run(alone bool)
+	// recycle may take the task apart for the next one: nobody else knows it, and it has been run on the goroutine that has the turn.
+	recycle()
 }
 
-// worker is a goroutine that runs calls. It keeps its stack between them, which a new goroutine would have to grow again.
+// worker is a goroutine that runs tasks. It keeps its stack between them, which a new goroutine would have to grow again.
 type worker struct {
 	wake    chan struct{} // one signal for each time it was parked; closed: end
-	current call          // what it is at, guarded by calls.mu
+	current task          // what it is at, guarded by calls.mu
+	turn    uint64        // the state of the turn in the last task that it ran as its holder
 }
 
 const (
 	maxParked = 16
-	// watchInterval is how long calls wait at most for those at work before a worker more is tried.
+	// watchInterval is how long tasks wait at most for those at work before a worker more is tried.
 	watchInterval = 500 * time.Microsecond
 )
 
@@ -54,37 +60,63 @@ func newCalls(ctx context.Context, limit int, count *atomic.Int64) *calls {
 	return &calls{ctx: ctx, limit: limit, count: count, working: make(map[*worker]struct{})}
 }
 
-// start has f run by a worker. After stop nothing is started.
-func (c *calls) start(what, item string, f func()) {
+// start has a task run by a worker. After stop nothing is started.
+func (c *calls) start(f task) {
 	c.mu.Lock()
-	if c.stopped {
-		c.mu.Unlock()
-		return
-	}
-	c.queue = append(c.queue, call{what, item, f})
-	var w *worker
-	switch n := len(c.working); {
-	case c.limit > 0 && n >= c.limit:
-	case n < runtime.GOMAXPROCS(0):
-		w = c.addWorker()
-	default:
-		c.watchOver()
-	}
+	w := c.enqueue(f)
 	c.mu.Unlock()
 	w.signal()
 }
 
-// addWorker puts a worker to work. It has to be signalled once mu is free.
-func (c *calls) addWorker() *worker {
-	var w *worker
-	if n := len(c.parked); n > 0 {
-		w, c.parked = c.parked[n-1], c.parked[:n-1]
-	} else {
-		w = &worker{wake: make(chan struct{}, 1)}
-		go c.work(w) // ends in stop, or when enough are parked
+// startIfBusy starts a task if others are at work; else it clears the flag and returns false.
+func (c *calls) startIfBusy(f task, flag *atomic.Bool) bool {
+	c.mu.Lock()
+	if len(c.working) == 0 && !c.stopped {
+		flag.Store(false)
+		c.mu.Unlock()
+		return false
 	}
+	w := c.enqueue(f)
+	c.mu.Unlock()
+	w.signal()
+	return true
+}
+
+// enqueue returns a worker that has to be signalled once mu is free, or nil. mu is held.
+func (c *calls) enqueue(f task) *worker {
+	if c.stopped {
+		return nil
+	}
+	c.queue = append(c.queue, f)
+	switch n := len(c.working); {
+	case c.limit > 0 && n >= c.limit:
+	case n < runtime.GOMAXPROCS(0):
+		return c.addWorker()
+	default:
+		c.watchOver()
+	}
+	return nil
+}
+
+// addWorker puts a worker to work; one that was parked is returned, to be signalled once mu is free. mu is held.
+func (c *calls) addWorker() *worker {
+	if n := len(c.parked); n > 0 {
+		w := c.parked[n-1]
+		c.parked = c.parked[:n-1]
+		c.working[w] = struct{}{}
+		return w
+	}
+	w := &worker{wake: make(chan struct{}, 1)}
 	c.working[w] = struct{}{}
-	return w
+	go c.begin(w) // ends in stop, or when enough are parked
+	return nil
+}
+
+// enlist makes a worker of a goroutine that is at a task. mu is held.
+func (c *calls) enlist(w *worker, f task) {
+	c.working[w] = struct{}{}
+	w.current = f
+	c.count.Add(1)
 }
 
 func (w *worker) signal() {
@@ -93,27 +125,39 @@ func (w *worker) signal() {
 	}
 }
 
-func (c *calls) work(w *worker) {
+func (c *calls) begin(w *worker) {
 	// A worker that the watch has started would have none: profiles could not tell whose it is.
 	pprof.SetGoroutineLabels(c.ctx)
-	for range w.wake {
-		for f, ok := c.take(w); ok; f, ok = c.take(w) {
-			f.run()
+	returned := false
+	defer func() {
+		if !returned {
+			c.dismiss(w) // a callback has ended the goroutine
+		}
+	}()
+	c.work(w)
+	returned = true
+}
+
+// work runs tasks until the worker is not needed any more.
+func (c *calls) work(w *worker) {
+	for {
+		for f := c.take(w); f != nil; f = c.take(w) {
+			f.run(false)
+		}
+		if _, ok := <-w.wake; !ok {
+			return
 		}
 	}
 }
 
-// take gives a worker its next call, or parks it.
-func (c *calls) take(w *worker) (call, bool) {
+// take gives a worker its next task, or parks it.
+func (c *calls) take(w *worker) task {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if w.current.run != nil {
-		w.current = call{}
-		c.count.Add(-1)
-	}
+	c.done(w)
 	if c.next < len(c.queue) {
 		f := c.queue[c.next]
-		c.queue[c.next] = call{}
+		c.queue[c.next] = nil
 		if c.next++; c.next == len(c.queue) {
 			c.queue, c.next = c.queue[:0], 0
 			if cap(c.queue) > 1024 {
@@ -123,22 +167,43 @@ func (c *calls) take(w *worker) (call, bool) {
 		c.taken++
 		w.current = f
 		c.count.Add(1)
-		return f, true
+		return f
 	}
-	delete(c.working, w)
+	c.leave(w)
 	if c.stopped || len(c.parked) >= maxParked {
 		close(w.wake)
 	} else {
 		c.parked = append(c.parked, w)
 	}
+	return nil
+}
+
+// dismiss takes leave of a worker whose goroutine ends in the midst of a task.
+func (c *calls) dismiss(w *worker) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.done(w)
+	c.leave(w)
+}
+
+// done notes the end of what a worker was at. mu is held.
+func (c *calls) done(w *worker) {
+	if w.current != nil {
+		w.current = nil
+		c.count.Add(-1)
+	}
+}
+
+// leave notes that a worker is not at work any more. mu is held.
+func (c *calls) leave(w *worker) {
+	delete(c.working, w)
 	if c.idle != nil && len(c.working) == 0 {
 		close(c.idle)
 		c.idle = nil
 	}
-	return call{}, false
 }
 
-// watchOver looks now and then whether the queue drains. mu is held.
+// watchOver sees to it that the queue drains. mu is held.
 func (c *calls) watchOver() {
 	switch {
 	case c.watch == nil:
@@ -170,7 +235,9 @@ func (c *calls) look() {
 			n = min(n, c.limit-len(c.working))
 		}
 		for range n {
-			added = append(added, c.addWorker())
+			if w := c.addWorker(); w != nil {
+				added = append(added, w)
+			}
 		}
 	}
 	c.mark = c.taken
@@ -211,8 +278,9 @@ func (c *calls) stop(timeout time.Duration) []string {
 	c.idle = nil
 	var names []string
 	for w := range c.working {
-		if w.current.run != nil {
-			names = append(names, w.current.what+" "+w.current.item)
+		if w.current != nil {
+			what, item := w.current.name()
+			names = append(names, what+" "+item)
 		}
 	}
 	return names

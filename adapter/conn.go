@@ -16,8 +16,8 @@ import (
 
 // A link is one connection to a proxy, from its first line to its end. A reconnect makes a new one: nothing is shared between two.
 //
-// Goroutines: read, write (writer.run), and the workers that run callbacks (calls). User code runs only on the latter, never on the reader, and no lock
-// is held then.
+// Goroutines: the one that reads and runs short callbacks (turn), the workers that run the others (calls), and the one that writes (writer.run). No lock is
+// held while user code runs.
 type link struct {
 	*settings
 	info    ConnInfo
@@ -29,6 +29,11 @@ type link struct {
 	handler handler
 	calls   *calls
 	control Control
+
+	// Of the goroutine that has the turn.
+	turn turn
+	in   *ari.LineBuffer
+	due  int // requests read that the writer does not know of yet
 
 	asked   atomic.Bool               // the proxy has asked for the initialisation
 	refused atomic.Pointer[InitError] // the provider has refused the initialisation
@@ -45,8 +50,9 @@ const initTimeout = 30 * time.Second
 type handler interface {
 	// initialize runs the provider's Initialize.
 	initialize(ctx context.Context, in Init) error
-	// request takes a request; it runs on the reader and must not block. line is valid during the call.
-	request(l *link, line ari.Line)
+	// request takes a request and returns what there is to do about it, if anything. It runs on the reader and must not block. line is valid during the
+	// call.
+	request(l *link, line ari.Line) task
 	// ended is told, once, that nothing can be sent any more.
 	ended(cause error)
 }
@@ -64,10 +70,13 @@ func (l *link) serve(ctx context.Context) error {
 			l.fail(fmt.Errorf("%w: write: %w", ErrDisconnected, err))
 		}
 	})
-	l.hello()      // before anything is read: an answer to the initialisation must not overtake it
-	wg.Go(func() { // read
-		l.fail(l.read())
-	})
+	l.hello() // before anything is read: an answer to the initialisation must not overtake it
+	l.turn.calls, l.in = l.calls, ari.NewLineBuffer(l.maxLine)
+	l.stats.turn.Store(&l.turn)
+	wg.Add(1) // for the turn, whoever has it
+	hold := func() { l.turn.hold(l.read, wg.Done) }
+	l.turn.pass = func() { go hold() }
+	l.turn.pass()
 
 	// A connection on which nothing is asked is none: half open, or made by a stranger.
 	silence := time.AfterFunc(initTimeout, func() {
@@ -95,6 +104,7 @@ func (l *link) serve(ctx context.Context) error {
 	}
 	l.out.close()
 	_ = l.conn.Close() // also ends the reader
+	l.turn.hurry()
 	wg.Wait()
 	l.waitCalls()
 	if errors.Is(err, ErrStopped) {
@@ -139,38 +149,56 @@ func (l *link) hello() {
 	l.out.setKeepalive(ari.KeepaliveInterval(l.keepalive, 0, false))
 }
 
-// read takes lines until the connection ends, and returns why.
-func (l *link) read() error {
-	buf := ari.NewLineBuffer(l.maxLine)
+// read takes lines until the connection ends, or a callback has cost the turn (false). It goes on where the last one who had it has stopped.
+func (l *link) read() (kept bool) {
 	for {
-		n, readErr := l.conn.Read(buf.Space())
-		buf.Advance(n)
+		if kept, err := l.lines(); !kept || err != nil {
+			if err != nil {
+				l.fail(err)
+			}
+			return kept
+		}
+		l.out.owe(l.due)
+		l.due = 0
+		n, err := l.conn.Read(l.in.Space())
+		l.in.Advance(n)
 		l.stats.bytesRead.Add(int64(n))
-		for {
-			line, ok, lineErr := buf.Next()
-			if lineErr != nil {
-				return fmt.Errorf("%w: the proxy sent more than %d bytes without an end of line", ErrLineTooLong, l.maxLine)
-			}
-			if !ok {
-				break
-			}
-			if err := l.readLine(line); err != nil {
-				return err
-			}
-		}
-		if errors.Is(readErr, io.EOF) {
-			return fmt.Errorf("%w: closed by the proxy", ErrDisconnected)
-		}
-		if readErr != nil {
-			return fmt.Errorf("%w: read: %w", ErrDisconnected, readErr)
+		switch {
+		case n > 0: // an error will come again
+		case errors.Is(err, io.EOF):
+			l.fail(fmt.Errorf("%w: closed by the proxy", ErrDisconnected))
+			return true
+		case err != nil:
+			l.fail(fmt.Errorf("%w: read: %w", ErrDisconnected, err))
+			return true
 		}
 	}
 }
 
-// readLine returns an error if the connection has to end.
-func (l *link) readLine(raw []byte) error {
+// lines takes the lines that have arrived. An error says that the connection has to end.
+func (l *link) lines() (kept bool, err error) {
+	for {
+		line, ok, err := l.in.Next()
+		if err != nil {
+			return true, fmt.Errorf("%w: the proxy sent more than %d bytes without an end of line", ErrLineTooLong, l.maxLine)
+		}
+		if !ok {
+			return true, nil
+		}
+		f, err := l.line(line)
+		if err != nil {
+			return true, err
+		}
+		if f != nil && !l.turn.run(f, !l.in.HasLine()) {
+			return false, nil
+		}
+	}
+}
+
+// line returns what there is to do about a line, or an error if the connection has to end.
+func (l *link) line(raw []byte) (task, error) {
 	if len(raw) == 0 {
-		return nil
+		return nil, nil
 	}
 	if l.tracer != nil {
 		l.tracer.received(raw)
@@ -178,34 +206,34 @@ func (l *link) readLine(raw []byte) error {
 	line, err := ari.ParseLine(raw)
 	if err != nil {
 		l.protocolError("line ignored", err, raw)
-		return nil
+		return nil, nil
 	}
 	switch {
 	case line.Method == ari.CLOSE:
 		reason, err := ari.ParseClose(line)
 		if err != nil {
 			l.protocolError("CLOSE ignored", err, raw)
-			return nil
+			return nil, nil
 		}
-		return &CloseError{Reason: reason, BeforeInit: !l.asked.Load()}
+		return nil, &CloseError{Reason: reason, BeforeInit: !l.asked.Load()}
 	case line.Method == ari.FST || line.Method == ari.FUS:
 		l.control.answered(line)
 	case l.asked.Load() && (line.Method == ari.DPI || line.Method == ari.MPI):
 		l.protocolError("second initialisation ignored", errors.New("initialised already"), raw)
 	case line.Method == ari.DPI || line.Method == ari.MPI:
-		l.out.owe()
+		l.due++
 		l.initRequest(line)
 	case line.Method == ari.Unknown:
 		l.protocolError("line ignored", fmt.Errorf("unknown method %q", line.Name[:min(len(line.Name), 20)]), raw)
 	case !l.ready.Load():
-		l.out.owe()
+		l.due++
 		l.refuse(line, errors.New("request before the initialisation"))
 	default:
-		l.out.owe()
+		l.due++
 		l.stats.requests.Add(1)
-		l.handler.request(l, line)
+		return l.handler.request(l, line), nil
 	}
-	return nil
+	return nil, nil
 }
 
 // protocolError tells of a line that could not be understood. Only its beginning is shown: it can be long, or hold secrets.
@@ -238,6 +266,14 @@ func (l *link) replyError(id string, m ari.Method, f ari.Failure) {
 	l.out.reply(func(b []byte) []byte { return ari.AppendError(b, id, m, v, f) })
 }
 
+// arrival is when a request has arrived, if anybody will want to know.
+func (l *link) arrival() (t time.Time) {
+	if l.events.Request != nil {
+		t = time.Now()
+	}
+	return t
+}
+
 // answered tells of a request that has been replied to.
 func (l *link) answered(m ari.Method, arrived time.Time, err error) {
 	if l.events.Request != nil {
@@ -260,17 +296,29 @@ func (l *link) initRequest(line ari.Line) {
 		return
 	}
 	l.asked.Store(true)
-	id := string(line.ID)
 	params, err := ari.ParseParams(line.Body)
-	// On a goroutine of its own, so that the end of the connection is noticed meanwhile.
-	l.calls.start("Initialize", "", func() {
-		if err == nil {
-			err = l.initialize(id, params)
-		}
-		if err != nil {
-			l.initFailed(id, err)
-		}
-	})
+	// By a worker, so that the end of the connection is noticed meanwhile.
+	l.calls.start(&initCall{link: l, id: string(line.ID), params: params, err: err})
+}
+
+// initCall is the task of the initialisation.
+type initCall struct {
+	link   *link
+	id     string
+	params []ari.Param
+	err    error
+}
+
+func (c *initCall) name() (what, item string) { return "Initialize", "" }
+func (c *initCall) recycle()                  {}
+
+func (c *initCall) run(bool) {
+	if c.err == nil {
+		c.err = c.link.initialize(c.id, c.params)
+	}
+	if c.err != nil {
+		c.link.initFailed(c.id, c.err)
+	}
 }
 
 func (l *link) initFailed(id string, err error) {

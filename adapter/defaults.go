@@ -40,7 +40,13 @@ func (DefaultMetadata) Schema(_ context.Context, r SchemaRequest) ([]string, err
 
 // splitNames splits at spaces only (other white space may be part of a name) and drops empty names, as .NET does.
 func splitNames(list string) []string {
-	return strings.FieldsFunc(list, func(r rune) bool { return r == ' ' })
+	names := make([]string, 0, strings.Count(list, " ")+1)
+	for name := range strings.SplitSeq(list, " ") {
+		if name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // ItemData allows every mode, with no snapshot in DISTINCT and no frequency limit.

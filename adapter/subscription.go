@@ -33,6 +33,8 @@ type Subscription struct {
 	phase   snapshotPhase
 	ended   bool
 	holding bool // live events wait, merged, for room in the writer
+
+	accepted bool // by the provider; guarded by the handler's lock
 }
 
 type lifetime struct {

@@ -159,13 +159,13 @@ const (
 	maxReplies = 4
 )
 
-// owe notes that a reply is due, having waited while too many are. Called by the reader.
-func (w *writer) owe() {
+// owe notes that so many replies are due, or were until just now, and then waits while too many are. Called by the reader.
+func (w *writer) owe(n int) {
 	w.mu.Lock()
+	w.owed += n
 	for (w.owed >= maxOwed || len(w.pending) >= maxReplies*w.max) && !w.closed {
 		w.waitRoom()
 	}
-	w.owed++
 	w.mu.Unlock()
 }
 

@@ -45,6 +45,9 @@ const (
 	lastMethod = FUS
 )
 
+// Methods is how many methods there are, Unknown included: each is a number below.
+const Methods = int(lastMethod) + 1
+
 var methodNames = [...]string{
 	Unknown: "UNKNOWN", DPI: "DPI", MPI: "MPI", RAC: "RAC", CLOSE: "CLOSE", FAL: "FAL",
 	SUB: "SUB", USB: "USB", UD3: "UD3", EOS: "EOS", CLS: "CLS", DFD: "DFD",

@@ -113,6 +113,11 @@ func (b *LineBuffer) Next() (line []byte, ok bool, err error) {
 	return line, true, nil
 }
 
+// HasLine tells whether Next has a line to return.
+func (b *LineBuffer) HasLine() bool {
+	return b.err == nil && bytes.IndexByte(b.buf[b.scanned:b.end], '\n') >= 0
+}
+
 func (b *LineBuffer) tooLong() error {
 	b.err = ErrLineTooLong
 	b.buf, b.start, b.scanned, b.end = nil, 0, 0, 0

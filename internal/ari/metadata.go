@@ -17,7 +17,7 @@ func (g GetItems) Append(dst []byte, id string, v Version) []byte {
 
 // ParseGetItems reads the body of GIS.
 func ParseGetItems(body []byte, v Version) (GetItems, error) {
-	p := parser{method: "GIS", rest: body, enc: GIS.Encoding(v)}
+	p := parser{method: "GIS", rest: body, body: body, enc: GIS.Encoding(v)}
 	g := GetItems{User: p.text("user"), Group: p.text("group"), Session: p.str("session")}
 	if err := p.done(); err != nil {
 		return GetItems{}, err
@@ -42,7 +42,7 @@ func (g GetSchema) Append(dst []byte, id string, v Version) []byte {
 
 // ParseGetSchema reads the body of GSC.
 func ParseGetSchema(body []byte, v Version) (GetSchema, error) {
-	p := parser{method: "GSC", rest: body, enc: GSC.Encoding(v)}
+	p := parser{method: "GSC", rest: body, body: body, enc: GSC.Encoding(v)}
 	g := GetSchema{User: p.text("user"), Group: p.text("group"), Schema: p.text("schema"), Session: p.str("session")}
 	if err := p.done(); err != nil {
 		return GetSchema{}, err
@@ -57,7 +57,7 @@ func AppendNames(dst []byte, id string, m Method, v Version, names []string) []b
 
 // ParseNames reads the body of a reply to GIS or GSC. No names give nil.
 func ParseNames(body []byte, v Version) ([]string, error) {
-	p := parser{method: "GIS/GSC reply", rest: body, enc: v.Encoding()}
+	p := parser{method: "GIS/GSC reply", rest: body, body: body, enc: v.Encoding()}
 	names := p.strs("name")
 	if err := p.done(); err != nil {
 		return nil, err
@@ -77,7 +77,7 @@ func (g GetItemData) Append(dst []byte, id string, v Version) []byte {
 
 // ParseGetItemData reads the body of GIT.
 func ParseGetItemData(body []byte, v Version) (GetItemData, error) {
-	p := parser{method: "GIT", rest: body, enc: GIT.Encoding(v)}
+	p := parser{method: "GIT", rest: body, body: body, enc: GIT.Encoding(v)}
 	g := GetItemData{Items: p.strs("item")}
 	if err := p.done(); err != nil {
 		return GetItemData{}, err
@@ -133,7 +133,7 @@ func (g GetUserItemData) Append(dst []byte, id string, v Version) []byte {
 
 // ParseGetUserItemData reads the body of GUI.
 func ParseGetUserItemData(body []byte, v Version) (GetUserItemData, error) {
-	p := parser{method: "GUI", rest: body, enc: GUI.Encoding(v)}
+	p := parser{method: "GUI", rest: body, body: body, enc: GUI.Encoding(v)}
 	g := GetUserItemData{User: p.text("user"), Items: p.strs("item")}
 	if err := p.done(); err != nil {
 		return GetUserItemData{}, err

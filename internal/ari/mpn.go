@@ -72,7 +72,7 @@ func (n NotifyDeviceAccess) Append(dst []byte, id string, v Version) []byte {
 
 // ParseNotifyDeviceAccess reads the body of MDA.
 func ParseNotifyDeviceAccess(body []byte, v Version) (NotifyDeviceAccess, error) {
-	p := parser{method: "MDA", rest: body, enc: MDA.Encoding(v)}
+	p := parser{method: "MDA", rest: body, body: body, enc: MDA.Encoding(v)}
 	n := NotifyDeviceAccess{User: p.text("user"), Session: p.str("session"), Device: p.device()}
 	if err := p.done(); err != nil {
 		return NotifyDeviceAccess{}, err
@@ -101,7 +101,7 @@ func (n NotifySubscriptionActivation) Append(dst []byte, id string, v Version) [
 
 // ParseNotifySubscriptionActivation reads the body of MSA.
 func ParseNotifySubscriptionActivation(body []byte, v Version) (NotifySubscriptionActivation, error) {
-	p := parser{method: "MSA", rest: body, enc: MSA.Encoding(v)}
+	p := parser{method: "MSA", rest: body, body: body, enc: MSA.Encoding(v)}
 	n := NotifySubscriptionActivation{
 		User: p.text("user"), Session: p.str("session"), Table: p.table(MSA, v), Device: p.device(),
 		Trigger: p.text("trigger"), Format: p.text("format"),
@@ -130,7 +130,7 @@ func (n NotifyDeviceTokenChange) Append(dst []byte, id string, v Version) []byte
 
 // ParseNotifyDeviceTokenChange reads the body of MDC.
 func ParseNotifyDeviceTokenChange(body []byte, v Version) (NotifyDeviceTokenChange, error) {
-	p := parser{method: "MDC", rest: body, enc: MDC.Encoding(v)}
+	p := parser{method: "MDC", rest: body, body: body, enc: MDC.Encoding(v)}
 	n := NotifyDeviceTokenChange{
 		User: p.text("user"), Session: p.str("session"), Device: p.device(), NewToken: p.str("new token"),
 	}

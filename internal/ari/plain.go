@@ -11,10 +11,10 @@ const (
 )
 
 // suspects marks, in the highest bit of each byte of x, the bytes that may not stand for themselves in the smart encoding: those to escape, control characters
-// with them, and those that are not ASCII. A borrow can mark a byte above a marked one wrongly; none is ever missed.
+// with them, and those that are not ASCII. Taking one from a zero sets that bit, and so does taking a space from a control character. A borrow can mark
+// the byte above a marked one wrongly; none is ever missed.
 func suspects(x uint64) uint64 {
-	below := func(y, n uint64) uint64 { return (y - low*n) &^ y }
-	return (below(x, ' ') | below(x^low*'|', 1) | below(x^low*'%', 1) | below(x^low*'+', 1) | x) & high
+	return ((x - low*' ') | ((x ^ low*'|') - low) | ((x ^ low*'%') - low) | ((x ^ low*'+') - low) | x) & high
 }
 
 func load8[S ~string | ~[]byte](s S, i int) uint64 {
@@ -29,17 +29,7 @@ func load4[S ~string | ~[]byte](s S, i int) uint64 {
 
 // appendPlain appends s if all of it may stand for itself, and tells whether. It can say no to an s with nothing to escape.
 func appendPlain[S ~string | ~[]byte](dst []byte, s S) ([]byte, bool) {
-	n := len(s)
-	switch {
-	case n > 16:
-		marks := suspects(load8(s, n-8))
-		for i := 0; i < n-8; i += 8 {
-			marks |= suspects(load8(s, i))
-		}
-		if marks != 0 {
-			return dst, false
-		}
-	case n >= 8:
+	if n := len(s); n >= 8 && n <= 16 {
 		first, last := load8(s, 0), load8(s, n-8)
 		if suspects(first)|suspects(last) != 0 {
 			return dst, false
@@ -50,16 +40,29 @@ func appendPlain[S ~string | ~[]byte](dst []byte, s S) ([]byte, bool) {
 			binary.LittleEndian.PutUint64(dst[at+n-8:], last)
 			return dst, true
 		}
-	case n >= 4:
-		if suspects(load4(s, 0)|load4(s, n-4)<<32) != 0 {
-			return dst, false
-		}
-	default:
-		for i := range n {
-			if smartClass[s[i]] != plain {
-				return dst, false
-			}
-		}
+	} else if !isPlain(s) {
+		return dst, false
 	}
 	return append(dst, s...), true
+}
+
+// isPlain tells whether all of s may stand for itself in the smart encoding, and stands for itself in both. It can say no where it could say yes.
+func isPlain[S ~string | ~[]byte](s S) bool {
+	n := len(s)
+	switch {
+	case n >= 8:
+		marks := suspects(load8(s, n-8))
+		for i := 0; i < n-8; i += 8 {
+			marks |= suspects(load8(s, i))
+		}
+		return marks == 0
+	case n >= 4:
+		return suspects(load4(s, 0)|load4(s, n-4)<<32) == 0
+	}
+	for i := range n {
+		if smartClass[s[i]] != plain {
+			return false
+		}
+	}
+	return true
 }

@@ -17,12 +17,21 @@ func (n NotifyNewSession) Append(dst []byte, id string, v Version) []byte {
 
 // ParseNotifyNewSession reads the body of NNS.
 func ParseNotifyNewSession(body []byte, v Version) (NotifyNewSession, error) {
-	p := parser{method: "NNS", rest: body, enc: NNS.Encoding(v)}
-	n := NotifyNewSession{User: p.text("user"), Session: p.str("session"), Context: p.params()}
+	var n NotifyNewSession
+	err := n.Parse(body, v)
+	return n, err
+}
+
+// Parse is [ParseNotifyNewSession] for a NotifyNewSession whose Context can be used again. After an error it is empty.
+func (n *NotifyNewSession) Parse(body []byte, v Version) error {
+	p := parser{method: "NNS", rest: body, body: body, enc: NNS.Encoding(v)}
+	context := n.Context[:0]
+	*n = NotifyNewSession{User: p.text("user"), Session: p.str("session"), Context: p.params(context)}
 	if err := p.done(); err != nil {
-		return NotifyNewSession{}, err
+		*n = NotifyNewSession{}
+		return err
 	}
-	return n, nil
+	return nil
 }
 
 // AppendSessionReply appends the reply to NNS. ttlSeconds is how long the session may live, not positive for no limit;
@@ -59,7 +68,7 @@ func (n NotifySessionClose) Append(dst []byte, id string, v Version) []byte {
 
 // ParseNotifySessionClose reads the body of NSC.
 func ParseNotifySessionClose(body []byte, v Version) (NotifySessionClose, error) {
-	p := parser{method: "NSC", rest: body, enc: NSC.Encoding(v)}
+	p := parser{method: "NSC", rest: body, body: body, enc: NSC.Encoding(v)}
 	n := NotifySessionClose{Session: p.str("session")}
 	if err := p.done(); err != nil {
 		return NotifySessionClose{}, err

@@ -122,7 +122,7 @@ func (n NotifyNewTables) Append(dst []byte, id string, v Version) []byte {
 
 // ParseNotifyNewTables reads the body of NNT.
 func ParseNotifyNewTables(body []byte, v Version) (NotifyNewTables, error) {
-	p := parser{method: "NNT", rest: body, enc: NNT.Encoding(v)}
+	p := parser{method: "NNT", rest: body, body: body, enc: NNT.Encoding(v)}
 	n := NotifyNewTables{User: p.text("user"), Session: p.str("session"), Tables: p.tables(NNT, v)}
 	if err := p.done(); err != nil {
 		return NotifyNewTables{}, err
@@ -171,7 +171,7 @@ func (n NotifyTablesClose) Append(dst []byte, id string, v Version) []byte {
 
 // ParseNotifyTablesClose reads the body of NTC.
 func ParseNotifyTablesClose(body []byte, v Version) (NotifyTablesClose, error) {
-	p := parser{method: "NTC", rest: body, enc: NTC.Encoding(v)}
+	p := parser{method: "NTC", rest: body, body: body, enc: NTC.Encoding(v)}
 	n := NotifyTablesClose{Session: p.str("session"), Tables: p.tables(NTC, v)}
 	if err := p.done(); err != nil {
 		return NotifyTablesClose{}, err

@@ -236,6 +236,9 @@ func decodeText(tok []byte, enc Encoding) (t Text, reason string) {
 			return Text{}, ""
 		}
 	}
+	if isPlain(tok) {
+		return Text{S: string(tok)}, ""
+	}
 	var s string
 	if bytes.IndexByte(tok, '%') < 0 && (enc == Smart || bytes.IndexByte(tok, '+') < 0) {
 		s = string(tok)

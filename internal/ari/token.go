@@ -41,7 +41,15 @@ type parser struct {
 	sep    bool // the last token taken was followed by a separator
 	taken  int
 	err    *MalformedError
+
+	// If body is set, to what rest is in the beginning, and short, the strings returned are parts of one: one allocation instead of several.
+	body   []byte
+	at     int    // where in body the last token taken begins
+	shared string // body
 }
+
+// maxShared is the length of a body up to which a string of it may keep all of it in memory.
+const maxShared = 512
 
 func (p *parser) fail(field, reason string) {
 	if p.err == nil {
@@ -80,6 +88,7 @@ func (p *parser) token(field string) []byte {
 func (p *parser) cut() []byte {
 	p.taken++
 	tok := p.rest
+	p.at = len(p.body) - len(tok)
 	i := bytes.IndexByte(tok, '|')
 	if p.sep = i >= 0; !p.sep {
 		p.rest = nil
@@ -102,6 +111,11 @@ func (p *parser) peek() []byte {
 
 // tag takes a type token, which must be the one given.
 func (p *parser) tag(want, field string) bool {
+	if rest := p.rest; p.err == nil && len(rest) > 1 && rest[0] == want[0] && rest[1] == '|' {
+		p.taken++
+		p.rest, p.sep = rest[2:], true
+		return true
+	}
 	tok := p.token(field)
 	if p.err == nil && string(tok) != want {
 		p.fail(field, "want type "+want)
@@ -125,6 +139,12 @@ func (p *parser) bareText(field string) Text {
 	tok := p.token(field)
 	if p.err != nil {
 		return Text{}
+	}
+	if len(p.body) > 0 && len(p.body) <= maxShared && len(tok) > 1 && isPlain(tok) {
+		if p.shared == "" {
+			p.shared = string(p.body)
+		}
+		return Text{S: p.shared[p.at : p.at+len(tok)]}
 	}
 	t, reason := decodeText(tok, p.enc)
 	if reason != "" {
@@ -225,15 +245,20 @@ func (p *parser) count(field string) int {
 // strs takes all that is left as a list of strings.
 func (p *parser) strs(field string) []string {
 	var list []string
+	if p.more() {
+		list = make([]string, 0, bytes.Count(p.rest, []byte{'|'})/2+1)
+	}
 	for p.more() {
 		list = append(list, p.str(field))
 	}
 	return list
 }
 
-// params takes all that is left as name-value pairs.
-func (p *parser) params() []Param {
-	var list []Param
+// params appends all that is left, as name-value pairs.
+func (p *parser) params(list []Param) []Param {
+	if n := bytes.Count(p.rest, []byte{'|'})/4 + 1; p.more() && cap(list) < n {
+		list = make([]Param, 0, n)
+	}
 	for p.more() {
 		name := p.str("name")
 		list = append(list, Param{Name: name, Value: p.text("value")})

@@ -36,16 +36,25 @@ func (n NotifyUser) Append(dst []byte, id string, v Version) []byte {
 
 // ParseNotifyUser reads the body of NUS or NUA, as m says.
 func ParseNotifyUser(m Method, body []byte, v Version) (NotifyUser, error) {
-	p := parser{method: m.String(), rest: body, enc: m.Encoding(v)}
-	n := NotifyUser{User: p.text("user"), Password: p.text("password"), HasPrincipal: m == NUA}
+	var n NotifyUser
+	err := n.Parse(m, body, v)
+	return n, err
+}
+
+// Parse is [ParseNotifyUser] for a NotifyUser whose Headers can be used again. After an error it is empty.
+func (n *NotifyUser) Parse(m Method, body []byte, v Version) error {
+	p := parser{method: m.String(), rest: body, body: body, enc: m.Encoding(v)}
+	headers := n.Headers[:0]
+	*n = NotifyUser{User: p.text("user"), Password: p.text("password"), HasPrincipal: m == NUA}
 	if n.HasPrincipal {
 		n.Principal = p.text("principal")
 	}
-	n.Headers = p.params()
+	n.Headers = p.params(headers)
 	if err := p.done(); err != nil {
-		return NotifyUser{}, err
+		*n = NotifyUser{}
+		return err
 	}
-	return n, nil
+	return nil
 }
 
 // UserReply answers NUS and NUA.
@@ -87,7 +96,7 @@ func (n NotifyUserMessage) Append(dst []byte, id string, v Version) []byte {
 
 // ParseNotifyUserMessage reads the body of NUM.
 func ParseNotifyUserMessage(body []byte, v Version) (NotifyUserMessage, error) {
-	p := parser{method: "NUM", rest: body, enc: NUM.Encoding(v)}
+	p := parser{method: "NUM", rest: body, body: body, enc: NUM.Encoding(v)}
 	n := NotifyUserMessage{User: p.text("user"), Session: p.str("session"), Message: p.text("message")}
 	if err := p.done(); err != nil {
 		return NotifyUserMessage{}, err

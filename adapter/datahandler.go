@@ -1,0 +1,282 @@
+package adapter
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/lightstreamer-go/lightstreamer/internal/ari"
+)
+
+// dataHandler serves SUB and USB. Requests for one item run strictly in order, one at a time; those for different items in parallel.
+type dataHandler struct {
+	link     *link
+	provider DataProvider
+	answerer SnapshotAnswerer // nil if the provider is none
+	unsub    Unsubscriber     // likewise
+	spare    *itemQueue       // of the goroutine that has the turn
+
+	mu   sync.Mutex
+	subs map[string]*Subscription // by item: from the SUB on, until the USB is served or Subscribe has failed
+	busy map[string]*itemQueue    // by item: requests not yet answered
+	over error                    // why nothing more is accepted
+}
+
+// itemQueue holds the requests for one item while there are any. Serving them is a task.
+type itemQueue struct {
+	handler *dataHandler
+	item    string
+	waiting []itemRequest // from done on
+	done    int
+}
+
+type itemRequest struct {
+	id      string
+	method  ari.Method
+	arrived time.Time
+}
+
+// A queue that has held more requests than this is not kept for the next item.
+const maxSpareWaiting = 64
+
+func newDataHandler(l *link, p DataProvider) *dataHandler {
+	h := &dataHandler{link: l, provider: p, subs: make(map[string]*Subscription), busy: make(map[string]*itemQueue)}
+	h.answerer, _ = p.(SnapshotAnswerer)
+	h.unsub, _ = p.(Unsubscriber)
+	return h
+}
+
+func (h *dataHandler) initialize(ctx context.Context, in Init) error {
+	if p, ok := h.provider.(Initializer); ok {
+		return p.Initialize(ctx, in)
+	}
+	return nil
+}
+
+func (h *dataHandler) request(l *link, line ari.Line) task {
+	if line.Method != ari.SUB && line.Method != ari.USB {
+		l.refuse(line, errors.New("not a request to a Data Adapter"))
+		return nil
+	}
+	item, err := ari.ParseItem(line.Body, l.version)
+	if err != nil {
+		l.refuse(line, err)
+		return nil
+	}
+	if q := h.push(item, itemRequest{string(line.ID), line.Method, l.arrival()}); q != nil {
+		return q
+	}
+	return nil
+}
+
+// push queues a request, and returns the queue if nobody serves it yet. An item that is being unsubscribed is not wanted any
+// more from now on, however long its queue is.
+func (h *dataHandler) push(item string, r itemRequest) (unserved *itemQueue) {
+	h.mu.Lock()
+	if h.over != nil {
+		h.mu.Unlock()
+		return nil
+	}
+	q := h.busy[item]
+	if q == nil {
+		q = h.newQueue(item)
+		h.busy[item] = q
+		unserved = q
+	}
+	q.waiting = append(q.waiting, r)
+	var unwanted *Subscription
+	if r.method == ari.USB {
+		unwanted = h.subs[item]
+	}
+	h.mu.Unlock()
+	if unwanted != nil {
+		unwanted.end(ErrUnsubscribed)
+	}
+	return unserved
+}
+
+func (h *dataHandler) newQueue(item string) *itemQueue {
+	if q := h.spare; q != nil {
+		h.spare, q.item = nil, item
+		return q
+	}
+	return &itemQueue{handler: h, item: item}
+}
+
+// next takes the next request of a queue; false when there is none, and the queue is nobody's any more. late says that more wait behind it.
+func (q *itemQueue) next() (r itemRequest, late, ok bool) {
+	h := q.handler
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if q.done == len(q.waiting) {
+		q.waiting, q.done = q.waiting[:0], 0
+		if h.over == nil {
+			delete(h.busy, q.item)
+		}
+		return itemRequest{}, false, false
+	}
+	r = q.waiting[q.done]
+	q.done++
+	return r, q.done < len(q.waiting), true
+}
+
+func (q *itemQueue) name() (what, item string) { return "Subscribe", q.item }
+
+func (q *itemQueue) recycle() {
+	if cap(q.waiting) <= maxSpareWaiting {
+		q.item, q.handler.spare = "", q
+	}
+}
+
+func (q *itemQueue) run(alone bool) {
+	h := q.handler
+	item := q.item
+	for {
+		r, late, ok := q.next()
+		if !ok {
+			return
+		}
+		var err error
+		if r.method == ari.SUB {
+			err = h.subscribe(item, r.id, late, alone)
+		} else {
+			err = h.unsubscribe(item, r.id, alone)
+		}
+		h.link.answered(r.method, r.arrived, err)
+	}
+}
+
+// errLate answers a SUB with something queued behind it, which is its own USB: the provider is spared.
+var errLate = &SubscribeError{Message: "Subscribe request come too late"}
+
+// subscribe serves one SUB.
+func (h *dataHandler) subscribe(item, id string, late, alone bool) error {
+	l := h.link
+	if late {
+		h.drop(item)
+		l.replyError(id, ari.SUB, failureOf(errLate))
+		return errLate
+	}
+	sub := newSubscription(item, id, l.out)
+	if !h.add(sub) {
+		return ErrDisconnected
+	}
+	if err := h.offer(sub); err != nil {
+		sub.end(err)
+		h.drop(item)
+		l.log.Warn("subscription refused", "item", item, "err", err)
+		l.replyError(id, ari.SUB, failureOf(err))
+		return err
+	}
+	sub.declareNoSnapshot()
+	h.accept(sub)
+	l.out.appendReply(func(b []byte) []byte { return ari.AppendVoidReply(b, id, ari.SUB) }, alone)
+	return nil
+}
+
+// offer calls the provider.
+func (h *dataHandler) offer(sub *Subscription) error {
+	if h.answerer != nil {
+		var available bool
+		err := protect(h.link.log, "SnapshotAvailable", func() (err error) {
+			available, err = h.answerer.SnapshotAvailable(h.link.ctx, sub.item)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if available {
+			sub.openSnapshot()
+		} else {
+			sub.declareNoSnapshot()
+		}
+	}
+	return protect(h.link.log, "Subscribe", func() error { return h.provider.Subscribe(h.link.ctx, sub) })
+}
+
+// unsubscribe serves one USB. After a subscription that failed, or none, there is nothing to undo.
+func (h *dataHandler) unsubscribe(item, id string, alone bool) error {
+	l := h.link
+	sub, accepted := h.drop(item)
+	if accepted && h.unsub != nil {
+		if err := protect(l.log, "Unsubscribe", func() error { return h.unsub.Unsubscribe(l.ctx, sub) }); err != nil {
+			l.log.Warn("unsubscription failed", "item", item, "err", err)
+			l.replyError(id, ari.USB, failureOf(err))
+			return err
+		}
+	}
+	l.out.appendReply(func(b []byte) []byte { return ari.AppendVoidReply(b, id, ari.USB) }, alone)
+	return nil
+}
+
+// add makes sub the subscription of its item. It reports false, having ended sub, when the connection is over.
+func (h *dataHandler) add(sub *Subscription) bool {
+	h.mu.Lock()
+	over := h.over
+	before := h.subs[sub.item]
+	if over == nil {
+		h.subs[sub.item] = sub
+		h.forget(before)
+	}
+	h.mu.Unlock()
+	if before != nil {
+		before.end(ErrUnsubscribed) // two SUB in a row: the later one wins
+	}
+	if over != nil {
+		sub.end(over)
+	}
+	return over == nil
+}
+
+// accept notes that the provider has taken sub.
+func (h *dataHandler) accept(sub *Subscription) {
+	h.mu.Lock()
+	if h.over == nil && h.subs[sub.item] == sub {
+		sub.accepted = true
+		h.link.stats.items.Add(1)
+	}
+	h.mu.Unlock()
+}
+
+// drop ends the subscription of an item, if there is one, and tells whether the provider has taken it.
+func (h *dataHandler) drop(item string) (sub *Subscription, accepted bool) {
+	h.mu.Lock()
+	if sub = h.subs[item]; sub != nil {
+		delete(h.subs, item)
+		accepted = h.forget(sub)
+	}
+	h.mu.Unlock()
+	if sub != nil {
+		sub.end(ErrUnsubscribed)
+	}
+	return sub, accepted
+}
+
+// forget notes that a subscription, which may be nil, is no more, and tells whether the provider has taken it. mu is held.
+func (h *dataHandler) forget(sub *Subscription) (accepted bool) {
+	if sub == nil || !sub.accepted {
+		return false
+	}
+	sub.accepted = false
+	h.link.stats.items.Add(-1)
+	return true
+}
+
+func (h *dataHandler) ended(cause error) {
+	h.mu.Lock()
+	h.over = cause
+	subs := h.subs
+	h.subs = nil
+	for _, q := range h.busy {
+		q.waiting, q.done = nil, 0
+	}
+	clear(h.busy)
+	for _, sub := range subs {
+		h.forget(sub)
+	}
+	h.mu.Unlock()
+	for _, sub := range subs {
+		sub.end(cause)
+	}
+}
