@@ -63,7 +63,18 @@ func TestUpdatesDoNotAllocate(t *testing.T) {
 		bytes[i] = []byte(v)
 		fields[quoteNames[i]] = v
 	}
+	type quote struct {
+		Seq  int     `ls:"seq"`
+		Last float64 `ls:"last"`
+		Time string  `ls:"time"`
+		Note *string `ls:"note"`
+	}
+	plan, q := adapter.NewStruct[quote](), &quote{1, 1234.5, "12:34:01.0", nil}
 	for name, update := range map[string]func() error{
+		"struct":             func() error { return plan.Update(sub, q) },
+		"row of a table":     func() error { return row.Modify("key", quoteValues...) },
+		"end of a row":       func() error { return sub.Delete("key") },
+		"escaped strings":    func() error { return row.Update("100% a|b", "漢字", "", "#") },
 		"strings":            func() error { return row.Update(quoteValues...) },
 		"bytes":              func() error { return row.UpdateBytes(bytes...) },
 		"a map built before": func() error { return sub.Update(fields) },

@@ -7,7 +7,7 @@ import "context"
 // It may also implement [Initializer], [SnapshotAnswerer] and [Unsubscriber]; Run looks for them once, at start.
 type DataProvider interface {
 	// Subscribe is called when the server wants an item, once until the item's subscription has ended. Calls for
-	// one item never overlap; those for different items do, each on a goroutine of its own. It may block, but the
+	// one item never overlap; those for different items do. It may block, but the
 	// server waits for its return (10 s by default) before it regards the subscription as refused.
 	//
 	// From the call on, and after it has returned, events go through sub, from any goroutine; sub.Context ends when the item is no

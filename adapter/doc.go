@@ -38,9 +38,10 @@
 //
 // # Goroutines
 //
-// Callbacks run on goroutines of their own: those for different items or requests concurrently, those for one item one at a time and in order. The SDK
-// holds no lock while it calls user code, so every method can be called from every callback. Sending methods never wait for the network, unless more
-// than MaxPending bytes are waiting to be written.
+// Callbacks for different items or requests run concurrently, those for one item one at a time and in order. A callback may take its time: short ones run one
+// after the other as the requests are read, and one that has not returned after a millisecond holds up no other. The SDK holds no lock while it calls
+// user code, so every method can be called from every callback. Sending methods never wait for the network, unless more than MaxPending bytes
+// are waiting to be written.
 //
 // # Errors
 //

@@ -17,7 +17,7 @@ import (
 //		return adapter.UserGrant{}, nil
 //	}
 //
-// Each callback answers one request of the wire, named with it. Callbacks are called concurrently, each on a goroutine of its own, and may block;
+// Each callback answers one request of the wire, named with it. Callbacks are called concurrently and may block;
 // the server waits for an answer up to its own time-out (10 s by default). ctx ends with the connection. Strings
 // and slices are the callee's to keep. An error of a type that the callback's comment names is reported as such, any other as a generic error; a
 // panic is logged with its stack and counts as a generic error.

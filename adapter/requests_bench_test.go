@@ -72,3 +72,56 @@ func benchmarkRequests(b *testing.B, open int) {
 		replies(open)
 	}
 }
+
+// BenchmarkSubscriptions subscribes and unsubscribes a thousand items at a time.
+func BenchmarkSubscriptions(b *testing.B) {
+	const items = 1000
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	ctx, cancel := context.WithCancel(b.Context())
+	done := make(chan error, 1)
+	s := &adapter.DataServer{Addr: l.Addr().String(), Provider: adapter.DataProviderFunc(func(_ context.Context, sub *adapter.Subscription) error {
+		return sub.SnapshotFollows()
+	})}
+	go func() { done <- s.Run(ctx) }()
+	conn, err := l.Accept()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() {
+		cancel()
+		if err := <-done; err != nil {
+			b.Error(err)
+		}
+		_ = conn.Close()
+	}()
+	in := bufio.NewReaderSize(conn, 64<<10)
+	replies := func(n int) {
+		for range n {
+			if _, err := in.ReadSlice('\n'); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	replies(1) // RAC
+	_, _ = io.WriteString(conn, "1|DPI|S|ARI.version|S|1.9.1\r\n")
+	replies(1)
+	var sub, usb bytes.Buffer
+	for i := range items {
+		fmt.Fprintf(&sub, "1000001%x|SUB|S|item-%d\r\n", i, i)
+		fmt.Fprintf(&usb, "2000001%x|USB|S|item-%d\r\n", i, i)
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	for n := 0; n < b.N; n += items {
+		for _, lines := range [][]byte{sub.Bytes(), usb.Bytes()} {
+			if _, err := conn.Write(lines); err != nil {
+				b.Fatal(err)
+			}
+			replies(items)
+		}
+	}
+}

@@ -57,8 +57,8 @@ func (s *stats) snapshot() Stats {
 	}
 }
 
-// Events are hooks for metrics, traces and tests: any of them can be nil. They are called from the server's own goroutines, several at once, and must not
-// block; they must not call back into the server. Per update nothing is called, only for each write.
+// Events are hooks for metrics, traces and tests: any of them can be nil. They are called from the server's own goroutines and from those that send, several at
+// once. They must not block and must not call back into the server. Per update nothing is called, only for each write.
 type Events struct {
 	// Connected: a connection has been made; nothing has been exchanged yet.
 	Connected func(ConnInfo)

@@ -205,3 +205,34 @@ func BenchmarkLineBuffer(b *testing.B) {
 		}
 	}
 }
+
+// The strings of a short request are parts of one; lists take one allocation more, and what has escapes one each.
+func TestParseRequestAllocates(t *testing.T) {
+	for _, c := range []struct {
+		body  string
+		parse func(body []byte) error
+		want  float64
+	}{
+		{"S|user|S|item1 item2|S|S123", func(b []byte) error { _, err := ParseGetItems(b, V191); return err }, 1},
+		{"S|user|S|item1 item2|S|seq last|S|S123", func(b []byte) error { _, err := ParseGetSchema(b, V191); return err }, 1},
+		{"S|user|S|100%25|S|S123", func(b []byte) error { _, err := ParseGetItems(b, V191); return err }, 2},
+		{"S|user|S|S123|S|a message", func(b []byte) error { _, err := ParseNotifyUserMessage(b, V191); return err }, 1},
+		{"S|user|S|password|S|host|S|example|S|agent|S|none", func(b []byte) error { _, err := ParseNotifyUser(NUS, b, V191); return err }, 2},
+		{"S|item1|S|item2|S|item3", func(b []byte) error { _, err := ParseGetItemData(b, V191); return err }, 2},
+		{"S|an item", func(b []byte) error { _, err := ParseItem(b, V191); return err }, 1},
+	} {
+		body := []byte(c.body)
+		allocs := testing.AllocsPerRun(100, func() {
+			if err := c.parse(body); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if allocs > c.want {
+			t.Errorf("%q: %v allocations, want %v", c.body, allocs, c.want)
+		}
+	}
+	line := []byte("10000010c3e4d0462|GIS|S|user|S|item1|S|S123")
+	if allocs := testing.AllocsPerRun(100, func() { _, _ = ParseLine(line) }); allocs != 0 {
+		t.Errorf("ParseLine: %v allocations", allocs)
+	}
+}

@@ -29,9 +29,8 @@ func slowSmart(s string) []byte {
 
 // Every byte, at every place of texts around the sizes that are looked at in words, with and without room in the destination.
 func TestSmartEqualsSlow(t *testing.T) {
-	fillers := []string{"0", " ", "~", "!", ",", "{", "\x7f", "é"}
-	for n := range 36 {
-		for _, filler := range fillers {
+	for _, n := range []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 15, 16, 17, 23, 24, 25, 33} {
+		for _, filler := range []string{" ", "~", "é"} {
 			plain := strings.Repeat(filler, n)[:n]
 			for at := range n {
 				for c := range 256 {
