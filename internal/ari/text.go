@@ -72,6 +72,11 @@ func appendEscaped(dst []byte, c byte) []byte {
 // AppendString appends s as one value token. It allocates only when dst has to grow; the empty string is written as "$",
 // and each byte that is not part of valid UTF-8 as U+FFFD. It keeps nothing of s.
 func AppendString[S ~string | ~[]byte](dst []byte, enc Encoding, s S) []byte {
+	if enc == Smart && len(s) > 1 {
+		if out, ok := appendPlain(dst, s); ok {
+			return out
+		}
+	}
 	switch len(s) {
 	case 0:
 		return append(dst, '$')
@@ -88,9 +93,6 @@ func AppendString[S ~string | ~[]byte](dst []byte, enc Encoding, s S) []byte {
 }
 
 func appendSmart[S ~string | ~[]byte](dst []byte, s S) []byte {
-	if out, ok := appendPlain(dst, s); ok {
-		return out
-	}
 	start := 0
 	for i := 0; i < len(s); {
 		if i+8 <= len(s) && suspects(load8(s, i)) == 0 {
