@@ -71,7 +71,7 @@ func (l *link) serve(ctx context.Context) error {
 		}
 	})
 	l.hello() // before anything is read: an answer to the initialisation must not overtake it
-	l.turn.calls, l.in = l.calls, ari.NewLineBuffer(l.maxLine)
+	l.turn.calls, l.turn.calm, l.in = l.calls, calmLooks, ari.NewLineBuffer(l.maxLine)
 	l.stats.turn.Store(&l.turn)
 	wg.Add(1) // for the turn, whoever has it
 	hold := func() { l.turn.hold(l.read, wg.Done) }

@@ -10,8 +10,8 @@ import (
 // take less time than it would to wake another goroutine. A callback that takes longer costs the turn: a new goroutine reads on, and the old one goes on
 // as a worker of calls when its callback returns. So callbacks are isolated from the reader and from each other, but for a delay of at most two lookIntervals.
 //
-// While callbacks are slow, they are left to the workers as they are read: until there was a moment without any, or the workers are through with them quickly
-// (the first one may have been slow only because the machine was busy).
+// While callbacks are slow, they are left to the workers as they are read, until there was a moment without any, or the workers are through with them quickly.
+// One alone is no proof: on a busy machine the goroutine may just not have been given a processor.
 type turn struct {
 	calls *calls
 	pass  func() // starts the goroutine that reads on
@@ -29,6 +29,7 @@ type turn struct {
 	seen  uint64 // state at the last look
 	late  int    // looks in a row that found a callback at work, and few done since the one before
 	taken uint64 // by the workers, at the last look
+	calm  int    // looks since the turn was taken away
 }
 
 const (
@@ -36,6 +37,8 @@ const (
 	// Fewer callbacks than fewTasks in an interval, lateLooks times, take longer than a worker would to wake up.
 	fewTasks  = 25
 	lateLooks = 3
+	// Two that cost the turn within so many looks make callbacks slow.
+	calmLooks = 8
 )
 
 // run runs a task, or has it run by a worker. It returns false if that has cost the caller the turn: somebody else reads on. alone says that no other
@@ -93,6 +96,7 @@ func (t *turn) look() {
 	}
 	state := t.state.Load()
 	running := state%2 == 1
+	t.calm++
 	switch {
 	case running && state == t.seen:
 		t.take(state)
@@ -133,7 +137,10 @@ func (t *turn) take(state uint64) {
 	if !t.state.CompareAndSwap(state, state+1) {
 		return
 	}
-	t.slow.Store(true)
+	if t.calm < calmLooks || t.calls.limit > 0 {
+		t.slow.Store(true)
+	}
+	t.calm = 0
 	t.calls.enlist(t.holder, t.task)
 	t.pass()
 }
