@@ -41,9 +41,13 @@ func (DefaultMetadata) Schema(_ context.Context, r SchemaRequest) ([]string, err
 // splitNames splits at spaces only (other white space may be part of a name) and drops empty names, as .NET does.
 func splitNames(list string) []string {
 	names := make([]string, 0, strings.Count(list, " ")+1)
-	for name := range strings.SplitSeq(list, " ") {
-		if name != "" {
-			names = append(names, name)
+	start := 0
+	for i := 0; i <= len(list); i++ {
+		if i == len(list) || list[i] == ' ' {
+			if start < i {
+				names = append(names, list[start:i])
+			}
+			start = i + 1
 		}
 	}
 	return names

@@ -1,6 +1,9 @@
 package ari
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
 // Most values are short and have nothing to escape. They are looked at eight bytes at a time, in registers, and stored from there: a value of up to
 // sixteen bytes is two loads and two stores, which may overlap.
@@ -44,6 +47,20 @@ func appendPlain[S ~string | ~[]byte](dst []byte, s S) ([]byte, bool) {
 		return dst, false
 	}
 	return append(dst, s...), true
+}
+
+// plainLen returns how many bytes in the beginning of b may stand for themselves. It can be too few, if a control character follows.
+func plainLen(b []byte) int {
+	i := 0
+	for ; i+8 <= len(b); i += 8 {
+		if marks := suspects(load8(b, i)); marks != 0 {
+			return i + bits.TrailingZeros64(marks)/8
+		}
+	}
+	for i < len(b) && smartClass[b[i]] == plain {
+		i++
+	}
+	return i
 }
 
 // isPlain tells whether all of s may stand for itself in the smart encoding, and stands for itself in both. It can say no where it could say yes.

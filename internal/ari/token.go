@@ -128,10 +128,45 @@ func (p *parser) void() { p.tag("V", "reply") }
 
 // text takes a string.
 func (p *parser) text(field string) Text {
+	if t, ok := p.plainText(); ok {
+		return t
+	}
 	if !p.tag("S", field) {
 		return Text{}
 	}
 	return p.bareText(field)
+}
+
+// plainText takes a string if there is one as most are: of two bytes or more, with nothing escaped in it. It looks at each byte once.
+func (p *parser) plainText() (Text, bool) {
+	const tag = "S|"
+	if p.err != nil || len(p.rest) < len(tag) || string(p.rest[:len(tag)]) != tag {
+		return Text{}, false
+	}
+	tok := p.rest[len(tag):]
+	n := plainLen(tok)
+	if n < 2 || n < len(tok) && tok[n] != '|' {
+		return Text{}, false
+	}
+	p.taken += 2
+	p.at = len(p.body) - len(tok)
+	if p.sep = n < len(tok); p.sep {
+		p.rest = tok[n+1:]
+	} else {
+		p.rest = nil
+	}
+	return Text{S: p.lastToken(tok[:n])}, true
+}
+
+// lastToken returns the last token taken as a string.
+func (p *parser) lastToken(tok []byte) string {
+	if len(p.body) == 0 || len(p.body) > maxShared {
+		return string(tok)
+	}
+	if p.shared == "" {
+		p.shared = string(p.body)
+	}
+	return p.shared[p.at : p.at+len(tok)]
 }
 
 // bareText takes a string that has no type token, or whose type token has been taken.
@@ -139,12 +174,6 @@ func (p *parser) bareText(field string) Text {
 	tok := p.token(field)
 	if p.err != nil {
 		return Text{}
-	}
-	if len(p.body) > 0 && len(p.body) <= maxShared && len(tok) > 1 && isPlain(tok) {
-		if p.shared == "" {
-			p.shared = string(p.body)
-		}
-		return Text{S: p.shared[p.at : p.at+len(tok)]}
 	}
 	t, reason := decodeText(tok, p.enc)
 	if reason != "" {
