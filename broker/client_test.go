@@ -143,6 +143,7 @@ type client struct {
 	session   string
 	socket    *socketClient
 	lines     chan tlcp.Line // notifications and answers; heads, PROBE and LOOP are taken out
+	count     int64          // data notifications received; of the goroutine that reads them
 	cancel    context.CancelFunc
 	wg        sync.WaitGroup
 
@@ -221,9 +222,13 @@ func (c *client) pumpHTTP(ctx context.Context) {
 		if err != nil {
 			return
 		}
-		last := tlcp.Tag(0)
+		last, head := tlcp.Tag(0), true
 		for scan := bufio.NewScanner(resp.Body); scan.Scan(); {
 			last = c.take(scan.Bytes())
+			if head && (last.Data() || last == tlcp.TagLOOP) {
+				c.t.Errorf("%v before PROG in the answer to a bind", last)
+			}
+			head = head && last != tlcp.TagPROG && last != tlcp.TagEND && last != tlcp.TagCONERR
 		}
 		resp.Body.Close()
 		if last != tlcp.TagLOOP {
@@ -238,7 +243,14 @@ func (c *client) take(raw []byte) tlcp.Tag {
 	if err != nil || line.Tag == 0 {
 		c.t.Errorf("line %q: %v", raw, err)
 	}
+	if line.Tag.Data() {
+		c.count++
+	}
 	switch line.Tag {
+	case tlcp.TagPROG:
+		if c.socket != nil || line.Count != c.count {
+			c.t.Errorf("%s: PROG,%d after %d notifications", c.transport, line.Count, c.count)
+		}
 	case tlcp.TagCONOK, tlcp.TagSERVNAME, tlcp.TagCLIENTIP, tlcp.TagCONS, tlcp.TagPROBE, tlcp.TagSYNC, tlcp.TagLOOP:
 	default:
 		line.Values = bytes.Clone(line.Values)

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"bufio"
 	"crypto/ed25519"
 	"crypto/tls"
 	"crypto/x509"
@@ -311,6 +312,50 @@ func TestContentLength(t *testing.T) {
 			}
 			next++
 		}
+	}
+}
+
+// A client that has lost the answer to a bind, and whose network layer has sent the bind again, learns that the flow goes on further than it knows.
+func TestLostAnswer(t *testing.T) {
+	for _, mode := range []string{"&LS_polling=true&LS_polling_millis=0&LS_idle_millis=10000", "&LS_send_sync=false", "&LS_reduce_head=true&LS_send_sync=false"} {
+		t.Run(strings.TrimPrefix(mode, "&"), func(t *testing.T) {
+			d := startDemo(t, Config{})
+			created := post(t, d, "create_session", "", "LS_polling=true&LS_polling_millis=0&LS_idle_millis=0&LS_adapter_set=DEMO")
+			if strings.Contains(created, "PROG") {
+				t.Errorf("the creation answered %q", created)
+			}
+			session := strings.Split(created, ",")[1]
+			if got := post(t, d, "control", "&LS_session="+session, "LS_reqId=1&LS_op=add&LS_subId=1&LS_mode=RAW&LS_group=raw1&LS_schema=a"); got != "REQOK,1\r\n" {
+				t.Fatalf("got %q", got)
+			}
+			next := func(answer *bufio.Scanner) string {
+				t.Helper()
+				for answer.Scan() {
+					line, err := tlcp.ParseLine(answer.Bytes())
+					if err != nil {
+						t.Fatal(err)
+					}
+					if line.Tag == tlcp.TagPROG || line.Tag.Data() {
+						return answer.Text()
+					}
+				}
+				t.Fatalf("the answer has ended: %v", answer.Err())
+				return ""
+			}
+			bind := func() *bufio.Scanner {
+				resp := postResponse(t, d, "bind_session", "", "LS_session="+session+mode)
+				t.Cleanup(func() { resp.Body.Close() })
+				return bufio.NewScanner(resp.Body)
+			}
+			got := bind()
+			expectLines(t, "the first answer", []string{next(got), next(got), next(got)}, "PROG,0", "SUBOK,1,1,1", "CONF,1,unlimited,filtered")
+			for i, want := range []string{"PROG,2", "PROG,3", "PROG,4"} { // to a client that has received 2 notifications
+				got := bind()
+				head := next(got)
+				d.data.update(t, "raw1", "a", fmt.Sprint(i))
+				expectLines(t, fmt.Sprint("answer ", i), []string{head, next(got)}, want, fmt.Sprintf("U,1,1,%d", i))
+			}
+		})
 	}
 }
 

@@ -30,9 +30,10 @@ type Client struct {
 	recoveries atomic.Int64
 
 	// Of the goroutine in run.
-	count     int64 // data notifications received
-	skip      int64 // of a recovery, those received before
-	keepalive time.Duration
+	count      int64 // data notifications received
+	recovering bool  // the lines are those of a recovery, which may begin with some received before
+	skip       int64 // how many these are
+	keepalive  time.Duration
 
 	mu       sync.Mutex
 	session  string

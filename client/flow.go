@@ -175,9 +175,10 @@ func (c *Client) take(line tlcp.Line) error {
 	case tlcp.TagCONERR, tlcp.TagEND, tlcp.TagERROR:
 		return &SessionError{Code: line.Code, Message: line.Text}
 	case tlcp.TagPROG:
-		if c.skip = c.count - line.Count; c.skip < 0 {
+		if line.Count > c.count || line.Count < c.count && !c.recovering {
 			return fmt.Errorf("%w: it goes on at notification %d, %d have come", ErrProtocol, line.Count, c.count)
 		}
+		c.skip = c.count - line.Count
 	case tlcp.TagREQOK:
 		c.answered(line.ReqID, nil)
 	case tlcp.TagREQERR:
@@ -251,8 +252,8 @@ func (c *Client) recoveryPoll() error {
 
 // recovered handles the lines of a recovery. It returns nil when they have come to their end, LOOP.
 func (c *Client) recovered(body io.Reader) error {
-	c.skip = 0
-	defer func() { c.skip = 0 }()
+	c.skip, c.recovering = 0, true
+	defer func() { c.skip, c.recovering = 0, false }()
 	lines := newLineReader(body, c.cfg.MaxMessage)
 	for {
 		raw, err := lines.next()

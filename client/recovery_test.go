@@ -328,6 +328,9 @@ func TestProtocolErrors(t *testing.T) {
 		"unreadable line": {"U,1,1,1", "U,1,x,1"},
 		"unknown item":    {"U,1,1,1", "U,1,9,1"},
 		"too few fields":  {"U,1,1,1", "U,1,1,|"},
+		// Outside a recovery nothing is repeated, so the server's count has to be the client's: here 2, of SUBOK and CONF.
+		"behind the count": {"U,1,1,1", "PROG,01"},
+		"ahead of it":      {"U,1,1,1", "PROG,03"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dial := func(ctx context.Context, netw, addr string) (net.Conn, error) {
@@ -339,12 +342,34 @@ func TestProtocolErrors(t *testing.T) {
 				t.Fatal(err)
 			}
 			f.item(t, "raw."+name[:2]).Update(adapter.Fields{"n": 1})
-			<-c.Done()
+			select {
+			case <-c.Done():
+			case <-time.After(patience):
+				t.Fatal("the session goes on")
+			}
 			if !errors.Is(c.Err(), client.ErrProtocol) {
 				t.Errorf("got %v", c.Err())
 			}
 		})
 	}
+}
+
+// A server may tell the count of notifications outside a recovery, too, and nothing comes of it if it is right.
+func TestProgress(t *testing.T) {
+	r, f, _ := start(t)
+	dial := func(ctx context.Context, netw, addr string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, netw, addr)
+		return &forger{conn, [2]string{"U,1,1,1", "PROG,02"}}, err
+	}
+	c := connect(t, client.Config{Addr: r.URL(), DialContext: dial})
+	got := make(recorder, 100)
+	if _, err := c.Subscribe(t.Context(), got.callbacks(client.Subscription{Mode: client.Raw, Items: []string{"raw.1"}, Fields: []string{"n"}})); err != nil {
+		t.Fatal(err)
+	}
+	item := f.item(t, "raw.1")
+	item.Update(adapter.Fields{"n": 1})
+	item.Update(adapter.Fields{"n": 2})
+	got.expect(t, "raw.1 2!")
 }
 
 // forger changes what a server says, if it comes in one piece. The length stays.

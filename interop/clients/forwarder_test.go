@@ -5,6 +5,7 @@ package clients
 import (
 	"bytes"
 	"net"
+	"regexp"
 	"strings"
 	"sync"
 )
@@ -20,7 +21,8 @@ type forwarder struct {
 	closed bool
 	conns  map[net.Conn]bool
 	cut    chan struct{} // not nil: cut in the midst of the next bytes for a client, and close it
-	down   bytes.Buffer  // bytes for clients, since the last reset
+	lose   *loss
+	down   bytes.Buffer // bytes for clients, since the last reset
 }
 
 // forward starts a forwarder to the broker at url, which works until the capability has been tried.
@@ -71,51 +73,84 @@ func (f *forwarder) accept() {
 			f.closeAll()
 		}
 		f.mu.Unlock()
-		f.work.Go(func() { f.copy(server, client, func(p []byte) []byte { return p }) })
-		f.work.Go(func() { f.copy(client, server, f.toClient) })
+		f.work.Go(func() { f.copy(server, client, func(p []byte) ([]byte, func()) { return p, nil }) })
+		f.work.Go(func() { f.copy(client, server, (&downstream{f: f}).filter) })
 	}
 }
 
-// copy forwards one direction. Its end is that of both: half a connection is not needed here.
-func (f *forwarder) copy(to, from net.Conn, filter func([]byte) []byte) {
+// copy forwards one direction, as a filter lets it: the filter returns what is to be forwarded and, if the connection is to be cut then, what to do
+// about it, with mu held. The end of one direction is that of both: half a connection is not needed here.
+func (f *forwarder) copy(to, from net.Conn, filter func([]byte) (rest []byte, cut func())) {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buf)
+		var cut func()
 		if n > 0 {
-			p := filter(buf[:n])
-			if _, werr := to.Write(p); werr != nil {
+			var rest []byte
+			rest, cut = filter(buf[:n])
+			if _, werr := to.Write(rest); werr != nil {
 				err = werr
 			}
-			if len(p) < n { // cut
-				f.mu.Lock()
-				f.closeAll()
-				close(f.cut)
-				f.cut = nil
-				f.mu.Unlock()
-				return
-			}
 		}
-		if err != nil {
-			f.mu.Lock()
-			f.close(to)
-			f.close(from)
-			f.mu.Unlock()
-			return
+		if cut == nil && err == nil {
+			continue
 		}
+		f.mu.Lock()
+		if cut != nil {
+			cut()
+		}
+		f.close(to)
+		f.close(from)
+		f.mu.Unlock()
+		return
 	}
 }
 
-// toClient notes what goes to clients, and takes a half of it away when it is time for a cut. Only what is long enough to be a line with an update is
-// worth that.
-func (f *forwarder) toClient(p []byte) []byte {
+// downstream is the way of one connection to the client.
+type downstream struct {
+	f    *forwarder
+	loss *loss
+	lost []byte // so far
+}
+
+// loss is an answer to be lost. Nil: none is.
+type loss struct {
+	with *regexp.Regexp // what has to be in it
+	done chan struct{}  // to be closed when it is lost
+}
+
+// filter notes what goes to clients, and takes away what is to be lost: all of an answer to a bind, or a half of some bytes. Only what is long enough
+// to be a line with an update is worth a cut.
+func (d *downstream) filter(p []byte) (rest []byte, cut func()) {
+	f := d.f
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.down.Write(p)
-	// An answer over HTTP of which nothing came, its head not either, is asked for again by browsers without a word to the client.
-	if f.cut != nil && bytes.Contains(p, []byte("U,")) && !bytes.HasPrefix(p, []byte("HTTP/")) {
-		return p[:len(p)/2]
+	head := bytes.HasPrefix(p, []byte("HTTP/"))
+	if f.lose != nil && head && bytes.Contains(p, []byte("\nCONOK,")) {
+		d.loss, f.lose = f.lose, nil
 	}
-	return p
+	if d.loss != nil {
+		d.lost = append(d.lost, p...)
+		switch {
+		case d.loss.with.Match(d.lost):
+			return nil, func() { close(d.loss.done) }
+		case bytes.Contains(d.lost, []byte("\nLOOP,")): // it is complete, and not worth it: the next one, then
+			f.lose, d.loss = d.loss, nil
+			rest, d.lost = d.lost, nil
+			return rest, nil
+		}
+		return nil, nil
+	}
+	// An answer of which nothing came, its head not either, is asked for again by some clients' network layers, without a word to the client.
+	if done := f.cut; done != nil && bytes.Contains(p, []byte("U,")) && !head {
+		f.cut = nil
+		return p[:len(p)/2], func() {
+			f.closeAll()
+			close(done)
+		}
+	}
+	return p, nil
 }
 
 // close ends a connection. mu is held.
@@ -140,6 +175,17 @@ func (f *forwarder) cutMidway(l *lab) {
 	f.cut = done
 	f.mu.Unlock()
 	l.awaitClosed("an update to cut", done)
+}
+
+// loseAnswer has the next answer to a bind over HTTP vanish, its head and all: it is taken away until some text is in it, and the connection is cut.
+// It returns when that has happened.
+func (f *forwarder) loseAnswer(l *lab, with *regexp.Regexp) {
+	l.Helper()
+	done := make(chan struct{})
+	f.mu.Lock()
+	f.lose = &loss{with, done}
+	f.mu.Unlock()
+	l.awaitClosed("an answer to lose", done)
 }
 
 // cutNow cuts all connections: what is on its way in either direction may be lost.

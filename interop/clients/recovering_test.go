@@ -3,12 +3,17 @@
 package clients
 
 import (
+	"maps"
+	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/lightstreamer-go/lightstreamer/interop/testset"
 )
 
 var recovering = slices.Concat(
 	forEach(transports, "recovery after a cut, every value once:", recovery),
+	forEach([]string{"HTTP-STREAMING", "HTTP-POLLING"}, "an answer lost with its head, no value missed in silence:", loseAnswers),
 	[]capability{
 		{"recovery: messages with outcome across a cut", recoverMessages},
 		{"new session, subscriptions again: the broker has no such session", newSession},
@@ -51,6 +56,54 @@ func recovery(l *lab, transport string) {
 			l.Errorf("%v", e)
 		}
 	}
+}
+
+// countLine is an update of the counter over HTTP.
+var countLine = regexp.MustCompile(`\nU,\d+,1,\d+\r\n`)
+
+// loseAnswers takes whole answers to binds away, with what they carried. The network layers of some clients ask for them again by themselves, as an
+// ordinary bind. The session goes on with every value once, or there is a new one, whose snapshot goes on from there.
+func loseAnswers(l *lab, transport string) {
+	f := forward(l, remote.URL)
+	c := l.client(f.url)
+	options := maps.Clone(impatient)
+	options["ContentLength"] = 1000 // so that a stream is often bound again
+	c.do("connect", "transport", transport, "options", options)
+	c.await("the connection", isStatus("CONNECTED:"+transport))
+	c.count("frequency", "unfiltered")
+	c.subscribe(testset.Overflow, "MERGE", testset.OverflowItem, []string{"value"}, "frequency", "5") // it fills the streams
+	last, sessions := c.number(c.await("the snapshot", isUpdate("count")), "count"), 1
+	follow := func(from, updates int) { // up to so many updates after an event
+		l.Helper()
+		for updates > 0 {
+			again := false
+			e := c.await("an update", func(e event) bool {
+				again = again || isEvent("subscribed", "count")(e)
+				return isUpdate("count")(e)
+			})
+			value := c.number(e, "count")
+			if e.Snapshot != again || again && value < last || !again && value != last+1 {
+				l.Fatalf("%v after %d", e, last)
+			}
+			if last = value; again {
+				sessions++
+			}
+			if c.next > from {
+				updates--
+			}
+		}
+	}
+	follow(0, 5)
+	for range 3 {
+		f.loseAnswer(l, countLine)
+		follow(c.mark(), 15)
+	}
+	for _, e := range c.since(0) {
+		if e.Event == "lost" {
+			l.Errorf("%v", e)
+		}
+	}
+	l.Logf("%d sessions", sessions)
 }
 
 // recoverMessages sends while there is no connection: each message has one outcome.

@@ -58,8 +58,10 @@ func (s *Session) rebound(c Client, req tlcp.BindSession) (*Binding, *tlcp.Sessi
 		s.bound.abandon()
 	}
 	b := s.bind(c, req.ConnParams)
-	if req.Recovery {
-		b.prog = req.RecoveryFrom
+	if req.Recovery || !c.WebSocket {
+		// A plain bind over HTTP may be one that the client's network layer has repeated, the answer to the first being lost: what that carried is
+		// taken for received, and a client that has not received it learns so.
+		b.prog = s.cursor
 	}
 	return b, nil
 }

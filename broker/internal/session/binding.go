@@ -57,7 +57,7 @@ type Binding struct {
 	// final, if not nil, is all that Run has to write: an END for a session that is over.
 	final    []byte
 	creation bool  // of a session; it is discarded if this connection fails before the head is written
-	prog     int64 // recovery: what PROG says; -1: no recovery
+	prog     int64 // what PROG says; -1: none
 	over     chan struct{}
 	signal   chan struct{}
 

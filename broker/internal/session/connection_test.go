@@ -22,11 +22,11 @@ func TestPolling(t *testing.T) {
 		// What waits is sent at once.
 		p := poll("LS_polling_millis=500&LS_idle_millis=19000")
 		<-p.end
-		expect(t, p.take()[4:], "SUBOK,1,1,1", "CONF,1,unlimited,filtered", "LOOP,500")
+		expect(t, p.take()[4:], "PROG,0", "SUBOK,1,1,1", "CONF,1,unlimited,filtered", "LOOP,500")
 
 		// Nothing waits: the poll waits for the first thing, a request by itself is none.
 		p = poll("LS_polling_millis=0&LS_idle_millis=19000")
-		if head := p.take(); len(head) != 4 || head[0] != "CONOK,"+c.id()+",50000,19000,*" {
+		if head := p.take(); len(head) != 5 || head[0] != "CONOK,"+c.id()+",50000,19000,*" || head[4] != "PROG,2" {
 			t.Errorf("head %q", head)
 		}
 		pass(18 * time.Second)
@@ -53,7 +53,7 @@ func TestPolling(t *testing.T) {
 		if d := time.Since(start); d != 30*time.Second {
 			t.Errorf("waited %v", d)
 		}
-		if lines := p.take(); lines[0] != "CONOK,"+c.id()+",50000,30000,*" || lines[4] != "LOOP,15000" {
+		if lines := p.take(); lines[0] != "CONOK,"+c.id()+",50000,30000,*" || lines[5] != "LOOP,15000" {
 			t.Errorf("lines %q", lines)
 		}
 		pass(25*time.Second - 1)

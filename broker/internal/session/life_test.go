@@ -39,7 +39,7 @@ func TestCreatePoll(t *testing.T) {
 		expect(t, c.take(), "CONOK,"+c.id()+",50000,0,*", "SERVNAME,test port", "CLIENTIP,10.0.0.7", "CONS,unlimited", "LOOP,0")
 		pass(10*time.Second - 1)
 		c2 := w.bind(overHTTP, "LS_session="+c.id()+"&LS_content_length=50000000&LS_keepalive_millis=3000")
-		expect(t, c2.take(), "CONOK,"+c.id()+",50000,3000,*", "SERVNAME,test port", "CLIENTIP,10.0.0.7", "CONS,unlimited")
+		expect(t, c2.take(), "CONOK,"+c.id()+",50000,3000,*", "SERVNAME,test port", "CLIENTIP,10.0.0.7", "CONS,unlimited", "PROG,0")
 		if c2.cut().Reason != Lost {
 			t.Error("a cut connection is not lost")
 		}

@@ -176,6 +176,59 @@ func TestLostLoop(t *testing.T) {
 	})
 }
 
+// TestLostAnswer: the answer to a plain bind over HTTP is lost before its head was read, and the network layer of the client sends the bind again
+// by itself. What the lost answer carried is taken for received, so the head has to tell the client that the flow goes on further than it knows.
+func TestLostAnswer(t *testing.T) {
+	for name, mode := range map[string]string{
+		"polling":      "&LS_polling=true&LS_polling_millis=0&LS_idle_millis=0",
+		"streaming":    "",
+		"reduced head": "&LS_reduce_head=true",
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, Config{}, func(t *testing.T, w *world) {
+				c := w.create(overHTTP, "LS_polling=true&LS_polling_millis=0&LS_idle_millis=0")
+				id := c.id()
+				w.ok(id, add(1, "RAW", "i", "a", ""))
+				synctest.Wait()
+				w.send("i", "a=1")
+				bind := "LS_session=" + id + mode
+				c = w.bind(overHTTP, bind)
+				w.progs(c, "PROG,0", "SUBOK,1,1,1", "CONF,1,unlimited,filtered", "U,1,1,1")
+				w.ok(id, "LS_op=force_rebind") // which ends the stream
+				<-c.end
+				w.send("i", "a=2", "a=3")
+				lost := w.bind(overHTTP, bind) // the client goes on from 3
+				w.progs(lost, "PROG,3", "U,1,1,2", "U,1,1,3")
+				w.send("i", "a=4")
+				again := w.bind(overHTTP, bind) // the client still goes on from 3
+				w.progs(again, "PROG,5", "U,1,1,4")
+			})
+		})
+	}
+}
+
+// progs checks what a connection has carried: PROG and the data notifications.
+func (w *world) progs(c *conn, want ...string) {
+	w.t.Helper()
+	expect(w.t, slices.DeleteFunc(c.take(), func(s string) bool {
+		l, _ := tlcp.ParseLine([]byte(s))
+		return !l.Tag.Data() && l.Tag != tlcp.TagPROG
+	}), want...)
+}
+
+// TestNoProgress: PROG is in the head of no creation, and of no plain bind on a WebSocket, whose requests nobody repeats.
+func TestNoProgress(t *testing.T) {
+	inWorld(t, Config{}, func(t *testing.T, w *world) {
+		c := w.create(overHTTP, "LS_polling=true&LS_polling_millis=0&LS_idle_millis=0")
+		w.progs(c)
+		w.ok(c.id(), add(1, "RAW", "i", "a", ""))
+		synctest.Wait()
+		w.progs(w.bind(ws, "LS_session="+c.id()), "SUBOK,1,1,1", "CONF,1,unlimited,filtered")
+		w.progs(w.create(overHTTP, ""))
+		w.progs(w.create(ws, ""))
+	})
+}
+
 func TestRecoveryRefused(t *testing.T) {
 	inWorld(t, Config{HistoryBytes: 10_000, HistoryTime: 5 * time.Second}, func(t *testing.T, w *world) {
 		c := w.create(ws, "LS_keepalive_millis=30000")
