@@ -23,7 +23,7 @@ const connecting = 20
 
 func connect(ctx context.Context, o options, src source) (*load, error) {
 	l := &load{o: o, src: src, sessions: make([]*session, o.sessions)}
-	groups := o.sessions / o.fanout
+	items := o.layout()
 	var wg sync.WaitGroup
 	var once sync.Once
 	var first error
@@ -32,7 +32,7 @@ func connect(ctx context.Context, o options, src source) (*load, error) {
 		places <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-places }()
-			s, err := dial(ctx, src.url(), o.set, i%groups*o.items, o.items, l)
+			s, err := dial(ctx, src.url(), o.set, i%items.groups, items, l)
 			if err != nil {
 				once.Do(func() { first = fmt.Errorf("session %d: %w", i, err) })
 				return
@@ -142,7 +142,7 @@ func (l *load) drain(ctx context.Context, sent int64) {
 
 // count adds up what each item has missed. The sessions are quiet by now.
 func (l *load) count(r *result, sent int64) error {
-	total := int64(len(l.sessions) / l.o.fanout * l.o.items)
+	total := int64(l.o.layout().count())
 	for i, s := range l.sessions {
 		select {
 		case <-s.done:
