@@ -76,9 +76,8 @@ func (s *Session) Done() <-chan struct{} { return s.ctx.Done() }
 
 // wake makes the connection look what there is to write. The lock is held.
 func (s *Session) wake() {
-	if b := s.bound; b != nil && b.idle {
-		b.idle = false
-		b.signal <- struct{}{} // of one place, which is free while idle
+	if s.bound != nil {
+		s.bound.wake()
 	}
 }
 
