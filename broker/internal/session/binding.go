@@ -302,7 +302,8 @@ func (b *Binding) flow(out []byte, now time.Time) (lines []byte, more, full bool
 		s.cursor += n
 		return next, true, false
 	}
-	if rate := s.byteRate(); rate > 0 {
+	rate := s.byteRate()
+	if rate > 0 {
 		if s.free.After(now) {
 			return out, false, false
 		}
@@ -317,7 +318,7 @@ func (b *Binding) flow(out []byte, now time.Time) (lines []byte, more, full bool
 	s.history.trim(s.m.cfg.HistoryBytes, s.m.cfg.HistoryTime, now)
 	s.cursor = s.history.last
 	s.m.stats.lines.Add(n)
-	if rate := s.byteRate(); rate > 0 {
+	if rate > 0 {
 		if s.free.Before(now) {
 			s.free = now
 		}
