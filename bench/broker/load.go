@@ -81,11 +81,12 @@ func (l *load) measure(ctx context.Context, rate float64, warmup, duration time.
 		return nil, err
 	}
 	l.latency.reset()
-	before, counted := ownUsage(), l.total()
+	before, machine, counted := ownUsage(), machineTime(), l.total()
 	if err := wait(ctx, duration); err != nil {
 		return nil, err
 	}
 	r.Load = ownUsage().since(before)
+	machine = machineTime() - machine
 	r.Delivered = float64(l.total()-counted) / duration.Seconds()
 	r.P50, r.P99, r.P999, r.Max = l.latency.quantile(.5), l.latency.quantile(.99), l.latency.quantile(.999), l.latency.max()
 	end, err := l.src.stop()
@@ -93,6 +94,7 @@ func (l *load) measure(ctx context.Context, rate float64, warmup, duration time.
 		return nil, err
 	}
 	r.Seconds = time.Since(begin).Seconds()
+	r.Rest = max(machine.Seconds()/duration.Seconds()-r.Load.cores()-end.Usage.cores(), 0)
 	r.Broker, r.Sent = end.Usage, end.Sent*int64(l.o.fanout)
 	l.drain(ctx, end.Sent)
 	for k := range r.Kinds {
