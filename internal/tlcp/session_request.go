@@ -56,13 +56,10 @@ const (
 )
 
 // ParseCreateSession reads the parameter line of create_session. The error is the CONERR to answer: 65 for a wrong value, 67 for a
-// missing one, 64 for the parameters of a control request in the same line, which is not supported.
+// missing one. Control requests that come with it are read by [ParseCombined].
 func ParseCreateSession(line []byte) (CreateSession, *SessionError) {
 	r := reader{}
 	r.params, r.err = ParseParams(line)
-	if _, ok := r.params.Lookup("LS_op"); ok && r.err == nil {
-		return CreateSession{}, &SessionError{CodeCombinedFailed, "control requests within create_session are not supported"}
-	}
 	req := CreateSession{
 		ConnParams:   r.conn(),
 		AdapterSet:   r.params.String("LS_adapter_set", DefaultAdapterSet),
