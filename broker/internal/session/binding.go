@@ -27,21 +27,6 @@ const (
 	Lost                        // the connection failed, or its context ended: the session waits for a recovery
 )
 
-// String names the reason in logs.
-func (r Reason) String() string {
-	switch r {
-	case Looped:
-		return "looped"
-	case Ended:
-		return "ended"
-	case Abandoned:
-		return "abandoned"
-	case Lost:
-		return "lost"
-	}
-	return "none"
-}
-
 // End is what Run returns. An HTTP response ends in any case. Of a WebSocket, CloseSocket says that it is to be closed; else it
 // stays open for the next bind. (Abandoned by a bind on the same socket, a transport keeps it open all the same.)
 type End struct {

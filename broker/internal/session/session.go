@@ -71,9 +71,6 @@ func (s *Session) ID() string { return s.id }
 // label names the session in logs, without what would authorise requests.
 func (s *Session) label() string { return s.id[:min(len(s.id), 9)] }
 
-// Done is closed when the session has ended.
-func (s *Session) Done() <-chan struct{} { return s.ctx.Done() }
-
 // wake makes the connection look what there is to write. The lock is held.
 func (s *Session) wake() {
 	if s.bound != nil {
