@@ -54,7 +54,7 @@ type Add struct {
 	Mode         Mode
 	Group        string
 	Schema       string
-	DataAdapter  string  // a parsed request without it has DEFAULT
+	DataAdapter  string  // a parsed request without it, or with an empty one, has DEFAULT
 	Selector     *string // nil: none
 	Snapshot     Snapshot
 	MaxFrequency Frequency
@@ -214,7 +214,7 @@ func (r *reader) add() *Add {
 		SubID:       r.subID(),
 		Group:       r.require("LS_group"),
 		Schema:      r.require("LS_schema"),
-		DataAdapter: r.params.String("LS_data_adapter", DefaultDataAdapter),
+		DataAdapter: r.params.filled("LS_data_adapter", DefaultDataAdapter),
 		Selector:    r.params.text("LS_selector"),
 	}
 	var ok bool

@@ -31,7 +31,7 @@ type Diffs struct {
 // CreateSession is the create_session request.
 type CreateSession struct {
 	ConnParams
-	AdapterSet   string  // LS_adapter_set; a parsed request without it has DEFAULT
+	AdapterSet   string  // LS_adapter_set; a parsed request without it, or with an empty one, has DEFAULT
 	User         *string // LS_user; nil: no user
 	Password     *string // LS_password; nil: none. A secret: never log it
 	MaxBandwidth float64 // LS_requested_max_bandwidth, kbit/s; 0: unlimited
@@ -62,7 +62,7 @@ func ParseCreateSession(line []byte) (CreateSession, *SessionError) {
 	r.params, r.err = ParseParams(line)
 	req := CreateSession{
 		ConnParams:   r.conn(),
-		AdapterSet:   r.params.String("LS_adapter_set", DefaultAdapterSet),
+		AdapterSet:   r.params.filled("LS_adapter_set", DefaultAdapterSet),
 		User:         r.params.text("LS_user"),
 		Password:     r.params.text("LS_password"),
 		MaxBandwidth: r.decimal("LS_requested_max_bandwidth", "unlimited"),
