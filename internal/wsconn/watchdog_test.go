@@ -15,11 +15,11 @@ func TestWatchdog(t *testing.T) {
 		d := newWatchdog(raw, allowed)
 		for range 50 {
 			d.begin()
-			time.Sleep(allowed - time.Second)
+			<-time.After(allowed - time.Second)
 			d.end()
-			time.Sleep(300 * time.Millisecond)
+			<-time.After(300 * time.Millisecond)
 		}
-		time.Sleep(allowed)
+		<-time.After(allowed)
 		synctest.Wait()
 		if d.awake.Load() || d.barked.Load() {
 			t.Errorf("awake: %v, barked: %v", d.awake.Load(), d.barked.Load())

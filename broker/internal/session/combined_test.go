@@ -38,7 +38,7 @@ func TestCombinedCreation(t *testing.T) {
 		}
 		c := w.serve(b)
 		w.feed.sinks["i"].Update(update("a=1"))
-		time.Sleep(time.Second) // at 40 kbit/s
+		pass(time.Second) // at 40 kbit/s
 		lines := c.take()
 		from := slices.Index(lines, "SUBOK,1,1,1")
 		if from < 0 || !slices.Contains(lines[:from], "CONS,40.0") {

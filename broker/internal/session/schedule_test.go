@@ -47,7 +47,7 @@ func TestWakers(t *testing.T) {
 		b.wakeAfter(time.Now(), time.Second)
 		b.wakeAfter(time.Now(), time.Minute) // does not put off the first
 		s.mu.Unlock()
-		time.Sleep(time.Second)
+		pass(time.Second)
 		cancel()
 		s.mu.Lock()
 		s.wake()
