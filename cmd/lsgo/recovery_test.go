@@ -89,7 +89,8 @@ func TestOfficialClientRecovers(t *testing.T) {
 			running := broker.StartTest(t, adapter.Set{Metadata: set, Data: map[string]adapter.DataProvider{"DEFAULT": adapter.DataProviderFunc(set.Subscribe)}})
 			f := startForwarder(t, strings.TrimPrefix(running.URL(), "http://"))
 			c := startNodeClient(t)
-			c.do("connect", "url", f.url(), "transport", transport)
+			// Responses of HTTP streaming end now and then by themselves, too.
+			c.do("connect", "url", f.url(), "transport", transport, "heartbeat", 500, "slowing", true, "contentLength", 20_000)
 			first, _ := c.await("the connection", 0, isStatus("CONNECTED:"+transport))
 			subscribeToCounters(c)
 			messages := cutOften(c, f)

@@ -16,11 +16,14 @@ client.addListener({
 });
 
 const commands = {
-  connect({ url, set, transport, user }) {
+  connect({ url, set, transport, user, heartbeat, slowing, contentLength }) {
     client.connectionDetails.setServerAddress(url);
     if (set) client.connectionDetails.setAdapterSet(set);
     if (user) client.connectionDetails.setUser(user);
     if (transport) client.connectionOptions.setForcedTransport(transport);
+    if (heartbeat) client.connectionOptions.setReverseHeartbeatInterval(heartbeat);
+    if (slowing) client.connectionOptions.setSlowingEnabled(true);
+    if (contentLength) client.connectionOptions.setContentLength(contentLength);
     client.connect();
   },
 
