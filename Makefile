@@ -7,7 +7,7 @@ HTTP ?= 127.0.0.1:8080
 .PHONY: help demo test check bench fuzz lint tools clean
 
 help: ## list the verbs
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: node_modules/.package-lock.json ## start the broker with the stock list, chat and portfolio (HTTP=host:port changes the address)
 	@mkdir -p bin && go build -o bin/lsgo ./cmd/lsgo
@@ -26,6 +26,10 @@ lint: tools ## run the linters alone
 
 bench: ## run the Go benchmarks
 	go test -run '^$$' -bench . -benchmem ./internal/... ./adapter/... ./broker/...
+
+.PHONY: bench-broker
+bench-broker: ## measure the broker with 1,000 sessions, and write the figures into docs/performance-broker.md (10 minutes)
+	cd bench && go run ./broker -page ../docs/performance-broker.md
 
 fuzz: ## run every fuzz target for FUZZTIME (10s) each
 	@bash .ci/fuzz $(or $(FUZZTIME),10s)

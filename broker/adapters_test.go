@@ -3,12 +3,8 @@ package broker
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"net"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -281,41 +277,6 @@ func TestAdaptersDir(t *testing.T) {
 func robustDial(port int) string {
 	return fmt.Sprintf(`<data_provider name="NONE"><adapter_class>ROBUST_PROXY_FOR_REMOTE_ADAPTER</adapter_class><classloader>log-enabled</classloader>
 		<param name="request_reply_port">%d</param><param name="remote_host">127.0.0.2</param></data_provider>`, port)
-}
-
-func TestAdapterTLS(t *testing.T) {
-	helper := httptest.NewUnstartedServer(nil)
-	helper.StartTLS() // for its certificate
-	defer helper.Close()
-	cert := helper.TLS.Certificates[0]
-	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	store := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]}),
-		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})...)
-	file := filepath.Join(t.TempDir(), "proxy.pem")
-	if err := os.WriteFile(file, store, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	set := xmlSet(t, literalXML, `<data_provider name="QUOTES"><adapter_class>ROBUST_PROXY_FOR_REMOTE_ADAPTER</adapter_class>
-		<classloader>log-enabled</classloader><param name="request_reply_port">8001</param>
-		<param name="tls">Y</param><param name="tls.keystore.type">PEM</param><param name="tls.keystore.keystore_file">`+file+`</param>
-		<param name="tls.keystore.keystore_password">x</param>
-		<param name="auth">Y</param><param name="auth.credentials.1.user">u</param><param name="auth.credentials.1.password">secret</param></data_provider>`)
-	r, err := Start(t.Context(), Config{Addr: "127.0.0.1:0", Sets: []*adaptersxml.Set{set}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(r.Close)
-	run(t, &adapter.DataServer{
-		Provider: quotes{}, Addr: r.Adapters()[0].Addr.String(), TLS: helper.Client().Transport.(*http.Transport).TLSClientConfig.Clone(),
-		Credentials: func(context.Context) (adapter.Credentials, error) {
-			return adapter.Credentials{User: "u", Password: "secret"}, nil
-		},
-	})
-	<-r.Ready()
-	seeQuote(t, &demo{Running: r})
 }
 
 func TestStartRefuses(t *testing.T) {

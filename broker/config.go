@@ -58,7 +58,7 @@ type Config struct {
 
 	// Limits bound what clients can make the broker do and keep.
 	Limits Limits
-	// WriteTimeout bounds each write to a client; one that takes longer has lost its connection. Default 30 s.
+	// WriteTimeout bounds each write to a client; one that takes longer (on a WebSocket, up to a quarter longer) has lost its connection. Default 30 s.
 	WriteTimeout time.Duration
 	// IdleTimeout is how long a connection may stay open without a request, a WebSocket without a session bound to it. Default
 	// 60 s.

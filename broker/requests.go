@@ -8,15 +8,13 @@ import (
 	"github.com/lightstreamer-go/lightstreamer/internal/tlcp"
 )
 
-// open creates or binds a session for the one line of a request. Def is the session last bound to the WebSocket, nil elsewhere.
+// open creates a session, with the control requests that may come with it, or binds one. Def is the session last bound to the WebSocket, nil elsewhere.
 func (f *frontend) open(ctx context.Context, c session.Client, name tlcp.Name, body []byte, def *session.Session) (*session.Binding, *tlcp.SessionError) {
 	line, more := soleLine(body)
 	switch {
 	case len(body) > f.cfg.Limits.Request:
 		return nil, &tlcp.SessionError{Code: tlcp.CodeMalformed, Message: f.tooLong()}
-	case more && name == tlcp.NameCreateSession:
-		return nil, &tlcp.SessionError{Code: tlcp.CodeCombinedFailed, Message: "control requests within create_session are not supported"}
-	case more:
+	case more && name == tlcp.NameBindSession:
 		return nil, &tlcp.SessionError{Code: tlcp.CodeMalformed, Message: "bind_session has one line"}
 	}
 	if name == tlcp.NameCreateSession {
@@ -24,7 +22,11 @@ func (f *frontend) open(ctx context.Context, c session.Client, name tlcp.Name, b
 		if refusal != nil {
 			return nil, refusal
 		}
-		return f.sessions.Create(ctx, c, req)
+		controls, refusal := tlcp.ParseCombined(body)
+		if refusal != nil {
+			return nil, refusal
+		}
+		return f.sessions.Create(ctx, c, req, controls...)
 	}
 	req, refusal := tlcp.ParseBindSession(line)
 	switch {

@@ -42,13 +42,19 @@ var operations = []func(m *socketModel, arg int) (message string, due []string, 
 
 func (m *socketModel) create(arg int) (string, []string, bool) {
 	body, due := "LS_send_sync=false&LS_adapter_set=DEMO", "CONOK"
-	switch arg % 6 {
+	const add = "LS_op=add&LS_subId=1&LS_group=merge1&LS_mode=MERGE&LS_schema=a%20b&LS_snapshot=true"
+	combined := arg%8 == 3
+	switch arg % 8 {
 	case 0:
 		body, due = "LS_adapter_set=NONE", "CONERR,2"
 	case 1:
 		body, due = body+"&LS_user=mallory", "CONERR,1"
 	case 2:
 		body, due = "LS_adapter_set=DEMO&LS_polling=perhaps", "CONERR,65"
+	case 3:
+		body += "\r\n" + add
+	case 6: // the second one fails, so that there is no session
+		body, due = body+"\r\n"+add+"\r\nLS_op=delete&LS_subId=2", "CONERR,64"
 	}
 	if m.bound {
 		due = "CONERR,69"
@@ -56,6 +62,9 @@ func (m *socketModel) create(arg int) (string, []string, bool) {
 	if due == "CONOK" {
 		m.sessions++
 		m.alive, m.bound, m.subs, m.progs = true, true, map[int]string{}, map[int]bool{}
+		if combined {
+			m.subs[1] = add
+		}
 	}
 	return "create_session\r\n" + body, []string{due}, true
 }
@@ -232,6 +241,7 @@ func FuzzSocketMachine(f *testing.F) {
 	f.Add([]byte{0, 0, 5, 3, 8, 9, 8, 13, 11, 0, 15, 1, 14, 0, 6, 2, 14, 1})
 	f.Add([]byte{5, 4, 17, 3, 17, 2, 14, 3, 6, 1, 6, 1, 6, 3, 12, 3, 11, 4})
 	f.Add([]byte{6, 0, 6, 1, 8, 1, 15, 2, 5, 0, 5, 5, 5, 5, 13, 0, 13, 6, 14, 0, 14, 1, 6, 2})
+	f.Add([]byte{5, 6, 5, 3, 8, 9, 9, 3, 10, 0, 11, 3, 14, 0, 6, 2, 14, 1})
 	f.Add([]byte{5, 3, 14, 0, 14, 1, 5, 3, 5, 4, 14, 0, 6, 3, 14, 1})
 	d := startDemo(f, Config{RebindTimeout: time.Hour, RecoveryTimeout: time.Millisecond})
 	f.Fuzz(func(t *testing.T, steps []byte) {

@@ -10,9 +10,32 @@ import (
 	"github.com/lightstreamer-go/lightstreamer/adapter"
 )
 
-// feed is the Data Adapter. Its items are numbered; an item's mode follows from its number.
+// layout is which items there are, and whose. The items of a group are seen by the same sessions. Updates go to the items in the order of
+// their numbers, so the items of a group are numbered far from each other: what a session gets shall come one by one, not in a bunch that
+// goes into one message.
+type layout struct{ groups, items int }
+
+func (o *options) layout() layout { return layout{groups: o.sessions / o.fanout, items: o.items} }
+
+func (l layout) count() int { return l.groups * l.items }
+
+// number is that of an item of a group.
+func (l layout) number(group, item int) int { return item*l.groups + group }
+
+// kindOf tells the mode of an item by its number.
+func (l layout) kindOf(n int) kind {
+	switch n / l.groups % 10 {
+	case 0, 1, 2, 3:
+		return raw
+	case 4, 5, 6:
+		return merge
+	}
+	return command
+}
+
+// feed is the Data Adapter.
 type feed struct {
-	count int // items
+	layout
 
 	mu   sync.Mutex
 	subs map[int]*adapter.Subscription
@@ -24,8 +47,8 @@ type feed struct {
 	sent    int64 // updates, when stopped
 }
 
-func newFeed(items int) *feed {
-	return &feed{count: items, subs: make(map[int]*adapter.Subscription), all: make(chan struct{})}
+func newFeed(l layout) *feed {
+	return &feed{layout: l, subs: make(map[int]*adapter.Subscription), all: make(chan struct{})}
 }
 
 // rows are the keys of an item in COMMAND mode.
@@ -49,26 +72,16 @@ const (
 
 func (k kind) String() string { return [...]string{"RAW", "MERGE", "COMMAND"}[k] }
 
-func kindOf(n int) kind {
-	switch n % 10 {
-	case 0, 1, 2, 3:
-		return raw
-	case 4, 5, 6:
-		return merge
-	}
-	return command
-}
-
 // Subscribe takes an item, which begins without values.
 func (f *feed) Subscribe(_ context.Context, sub *adapter.Subscription) error {
 	n, err := strconv.Atoi(sub.Item()[len("item"):])
-	if err != nil || n >= f.count {
+	if err != nil || n >= f.count() {
 		return fmt.Errorf("no item %q", sub.Item())
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.subs[n] = sub
-	if len(f.subs) == f.count {
+	if len(f.subs) == f.count() {
 		f.once.Do(func() { close(f.all) })
 	}
 	return nil
@@ -92,7 +105,7 @@ const tick = time.Millisecond
 
 func (f *feed) run(rate float64) int64 {
 	f.mu.Lock()
-	subs := make([]*adapter.Subscription, f.count)
+	subs := make([]*adapter.Subscription, f.count())
 	for n, sub := range f.subs {
 		subs[n] = sub
 	}
@@ -108,9 +121,9 @@ func (f *feed) run(rate float64) int64 {
 		case <-ticker.C:
 		}
 		for due := int64(time.Since(begin).Seconds() * rate); sent < due; sent++ {
-			n := int(sent % int64(f.count))
+			n := int(sent % int64(f.count()))
 			scheduled := begin.Add(time.Duration(float64(sent) / rate * float64(time.Second)))
-			f.send(subs[n], kindOf(n), sent/int64(f.count), scheduled)
+			f.send(subs[n], f.kindOf(n), sent/int64(f.count()), scheduled)
 		}
 	}
 }

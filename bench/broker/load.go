@@ -23,7 +23,7 @@ const connecting = 20
 
 func connect(ctx context.Context, o options, src source) (*load, error) {
 	l := &load{o: o, src: src, sessions: make([]*session, o.sessions)}
-	groups := o.sessions / o.fanout
+	items := o.layout()
 	var wg sync.WaitGroup
 	var once sync.Once
 	var first error
@@ -32,7 +32,7 @@ func connect(ctx context.Context, o options, src source) (*load, error) {
 		places <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-places }()
-			s, err := dial(ctx, src.url(), o.set, i%groups*o.items, o.items, l)
+			s, err := dial(ctx, src.url(), o.set, i%items.groups, items, l)
 			if err != nil {
 				once.Do(func() { first = fmt.Errorf("session %d: %w", i, err) })
 				return
@@ -81,11 +81,12 @@ func (l *load) measure(ctx context.Context, rate float64, warmup, duration time.
 		return nil, err
 	}
 	l.latency.reset()
-	before, counted := ownUsage(), l.total()
+	before, machine, counted := ownUsage(), machineTime(), l.total()
 	if err := wait(ctx, duration); err != nil {
 		return nil, err
 	}
 	r.Load = ownUsage().since(before)
+	machine = machineTime() - machine
 	r.Delivered = float64(l.total()-counted) / duration.Seconds()
 	r.P50, r.P99, r.P999, r.Max = l.latency.quantile(.5), l.latency.quantile(.99), l.latency.quantile(.999), l.latency.max()
 	end, err := l.src.stop()
@@ -93,6 +94,7 @@ func (l *load) measure(ctx context.Context, rate float64, warmup, duration time.
 		return nil, err
 	}
 	r.Seconds = time.Since(begin).Seconds()
+	r.Rest = max(machine.Seconds()/duration.Seconds()-r.Load.cores()-end.Usage.cores(), 0)
 	r.Broker, r.Sent = end.Usage, end.Sent*int64(l.o.fanout)
 	l.drain(ctx, end.Sent)
 	for k := range r.Kinds {
@@ -142,7 +144,7 @@ func (l *load) drain(ctx context.Context, sent int64) {
 
 // count adds up what each item has missed. The sessions are quiet by now.
 func (l *load) count(r *result, sent int64) error {
-	total := int64(len(l.sessions) / l.o.fanout * l.o.items)
+	total := int64(l.o.layout().count())
 	for i, s := range l.sessions {
 		select {
 		case <-s.done:

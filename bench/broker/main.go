@@ -2,6 +2,7 @@
 //
 //	go run ./broker                          1,000 sessions × 10 items, 50,000 updates/s delivered, for 60 s
 //	go run ./broker -search                  the highest rate that holds
+//	go run ./broker -page ../docs/FILE.md    both, into a page (make bench-broker)
 //	go run ./broker -url http://host:8080 -adapters adapters.xml
 //
 // By itself it runs the broker, with the feed as an adapter in its process, in a process of its own, so that what each needs is told apart. With
@@ -35,6 +36,7 @@ type options struct {
 	limit                   time.Duration
 	url, adapters, set      string
 	json                    bool
+	page                    string
 	brokerProfile, profile  string
 	serve                   bool
 }
@@ -55,6 +57,7 @@ func main() {
 	flag.StringVar(&o.adapters, "adapters", "", "with -url: the adapters.xml that says where the feed connects")
 	flag.StringVar(&o.set, "set", "BENCH", "the Adapter Set")
 	flag.BoolVar(&o.json, "json", false, "print the result as JSON")
+	flag.StringVar(&o.page, "page", "", "measure -rate and the highest one that holds, each for -duration, and write the figures into this page")
 	flag.StringVar(&o.brokerProfile, "cpuprofile", "", "write a CPU profile of the broker's process to this file")
 	flag.StringVar(&o.profile, "loadprofile", "", "write a CPU profile of the generator's process to this file")
 	flag.BoolVar(&o.serve, "serve", false, "be the broker's process (used by the command itself)")
@@ -108,8 +111,11 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	defer l.close()
-	if o.search {
-		return search(ctx, o, l)
+	switch {
+	case o.page != "":
+		return l.writePage(ctx, os.Stderr)
+	case o.search:
+		return printHighest(ctx, o, l)
 	}
 	result, err := l.measure(ctx, o.rate, o.warmup, o.duration)
 	if err != nil {
@@ -122,5 +128,17 @@ func run(ctx context.Context, o options) error {
 	if !result.complete() {
 		return errors.New("updates are missing")
 	}
+	return nil
+}
+
+func printHighest(ctx context.Context, o options, l *load) error {
+	rate, err := l.search(ctx, os.Stderr)
+	if err != nil {
+		return err
+	}
+	if o.json {
+		return json.NewEncoder(os.Stdout).Encode(map[string]float64{"rate": rate})
+	}
+	fmt.Printf("the highest rate that holds (p99 within %v, nothing lost): %.0f updates/s\n", o.limit, rate)
 	return nil
 }

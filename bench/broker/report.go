@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -24,9 +22,10 @@ type result struct {
 	P50, P99, P999  time.Duration // latency from the scheduled time to the client
 	Max             time.Duration
 	Kinds           [3]kindResult
-	Overflow        int64 // updates that the broker said it had dropped
-	Broker          usage // its process, from the start of the feed to its end
-	Load            usage // the generator's, in the measured time
+	Overflow        int64   // updates that the broker said it had dropped
+	Broker          usage   // its process, from the start of the feed to its end
+	Load            usage   // the generator's, in the measured time
+	Rest            float64 // cores in use by everything else on the machine, in the measured time
 	LoadAverage     string
 }
 
@@ -72,7 +71,7 @@ func (r *result) print(w io.Writer) {
 		row("broker and feed", "%.2f cores, %d MiB at most", r.Broker.cores(), r.Broker.PeakRSS>>20)
 	}
 	row("load generator", "%.2f cores, %d MiB at most", r.Load.cores(), r.Load.PeakRSS>>20)
-	row("load average", "%s", r.LoadAverage)
+	row("rest of the machine", "%.2f cores, load average %s", r.Rest, r.LoadAverage)
 	t.Flush()
 }
 
@@ -90,44 +89,4 @@ func loadAverage() string {
 		return "not known"
 	}
 	return strings.Join(strings.Fields(string(b))[:3], " ")
-}
-
-// search tries rates, growing by a quarter while they hold, and then closes in on the highest.
-func search(ctx context.Context, o options, l *load) error {
-	good, bad := 0.0, 0.0
-	for rate := o.rate; bad == 0 || bad/good > 1.05; {
-		holds := false
-		for try := 0; try < o.tries && !holds; try++ {
-			r, err := l.measure(ctx, rate, 3*time.Second, o.step)
-			if err != nil {
-				return err
-			}
-			holds = r.holds(o.limit)
-			if !o.json {
-				fmt.Printf("%.0f updates/s: %t (delivered %.0f, p99 %v, broker %.2f cores, generator %.2f, load average %s)\n",
-					rate, holds, r.Delivered, short(r.P99), r.Broker.cores(), r.Load.cores(), r.LoadAverage)
-			}
-		}
-		if holds {
-			good = rate
-		} else {
-			bad = rate
-		}
-		switch {
-		case good == 0 && rate < 100:
-			return fmt.Errorf("not even %.0f updates/s hold", rate)
-		case good == 0:
-			rate /= 2
-			continue
-		case bad == 0:
-			rate *= 1.25
-		default:
-			rate = (good + bad) / 2
-		}
-	}
-	if o.json {
-		return json.NewEncoder(os.Stdout).Encode(map[string]float64{"rate": good})
-	}
-	fmt.Printf("the highest rate that holds (p99 within %v, nothing lost): %.0f updates/s\n", o.limit, good)
-	return nil
 }

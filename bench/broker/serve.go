@@ -15,7 +15,7 @@ import (
 
 // serve is the broker's process: it obeys orders from its standard input until that ends, and answers each with a line of JSON.
 func serve(ctx context.Context, o options) error {
-	f := newFeed(o.sessions / o.fanout * o.items)
+	f := newFeed(o.layout())
 	running, err := broker.Start(ctx, broker.Config{
 		Addr: "127.0.0.1:0", Adapters: map[string]adapter.Set{o.set: {Data: map[string]adapter.DataProvider{"DEFAULT": f}}},
 	})
@@ -37,7 +37,7 @@ func serve(ctx context.Context, o options) error {
 			select {
 			case <-f.all:
 			case <-time.After(time.Minute):
-				return fmt.Errorf("only %d of %d items are subscribed", len(f.subs), f.count)
+				return fmt.Errorf("only %d of %d items are subscribed", len(f.subs), f.count())
 			}
 			err = answer.Encode(true)
 		case "stop":

@@ -18,7 +18,6 @@ import (
 // no more of it.
 type session struct {
 	conn  *wsconn.Conn
-	first int // number of its first item
 	subs  [3]subscription
 	l     *load
 	ready sync.WaitGroup // until each subscription is accepted
@@ -42,17 +41,18 @@ type item struct {
 	wrong  int64 // numbers that came again, or too late
 }
 
-// dial opens a session and its subscriptions, and returns when they are accepted.
-func dial(ctx context.Context, url, set string, first, items int, l *load) (*session, error) {
+// dial opens a session with the items of a group, and returns when its subscriptions are accepted.
+func dial(ctx context.Context, url, set string, group int, items layout, l *load) (*session, error) {
 	conn, err := wsconn.Dial(ctx, url+"/lightstreamer", wsconn.DialOptions{
 		Options: wsconn.Options{ReadLimit: 1 << 20}, Subprotocol: tlcp.Latest.Subprotocol(),
 	})
 	if err != nil {
 		return nil, err
 	}
-	s := &session{conn: conn, first: first, l: l, done: make(chan struct{})}
-	for n := first; n < first+items; n++ {
-		k := kindOf(n)
+	s := &session{conn: conn, l: l, done: make(chan struct{})}
+	for i := range items.items {
+		n := items.number(group, i)
+		k := items.kindOf(n)
 		s.subs[k].kind = k
 		s.subs[k].items = append(s.subs[k].items, item{number: n})
 	}

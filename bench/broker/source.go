@@ -35,7 +35,7 @@ func open(ctx context.Context, o options) (source, error) {
 	if o.url == "" {
 		return openChild(ctx, o)
 	}
-	s := &remote{addr: o.url, feed: newFeed(o.sessions / o.fanout * o.items), done: make(chan error, 1)}
+	s := &remote{addr: o.url, feed: newFeed(o.layout()), done: make(chan error, 1)}
 	ctx, s.cancel = context.WithCancel(ctx)
 	go func() { // ends with the context, or when the connection cannot be made
 		s.done <- adapter.Set{Data: map[string]adapter.DataProvider{"DEFAULT": s.feed}}.Run(ctx, o.adapters)

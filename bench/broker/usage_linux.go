@@ -1,6 +1,9 @@
 package main
 
 import (
+	"os"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -33,4 +36,18 @@ func (u usage) cores() float64 {
 		return 0
 	}
 	return u.CPU.Seconds() / u.Wall.Seconds()
+}
+
+// machineTime is the time that all processors have been busy, or taken away by a hypervisor.
+func machineTime() (busy time.Duration) {
+	b, _ := os.ReadFile("/proc/stat") // without it, nothing is known of the rest
+	line, _, _ := strings.Cut(string(b), "\n")
+	for i, f := range strings.Fields(line) {
+		if i == 0 || i == 4 || i == 5 || i > 8 { // the name; idle, waiting for a disk; guests, which are counted already
+			continue
+		}
+		n, _ := strconv.ParseInt(f, 10, 64)
+		busy += time.Duration(n) * 10 * time.Millisecond // which is what the kernel counts in for programs
+	}
+	return busy
 }

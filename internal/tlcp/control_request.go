@@ -54,7 +54,7 @@ type Add struct {
 	Mode         Mode
 	Group        string
 	Schema       string
-	DataAdapter  string  // a parsed request without it has DEFAULT
+	DataAdapter  string  // a parsed request without it, or with an empty one, has DEFAULT
 	Selector     *string // nil: none
 	Snapshot     Snapshot
 	MaxFrequency Frequency
@@ -112,10 +112,42 @@ func ParseControl(line []byte) (Control, *RequestError) {
 	r := reader{}
 	r.params, r.err = ParseParams(line)
 	c := Control{Session: r.params.String("LS_session", ""), ReqID: r.reqID()}
+	r.control(&c)
+	if r.err != nil {
+		return Control{}, r.requestError(c.ReqID)
+	}
+	return c, nil
+}
+
+// ParseCombined reads the control requests of a combined creation, a body of create_session that has them in the lines behind the first one,
+// or one in the first line itself. They name neither session nor request id, and get no answer: they succeed with the creation or it fails. The
+// error is the CONERR to answer, 64.
+func ParseCombined(body []byte) ([]Control, *SessionError) {
+	var all []Control
+	first := true
+	for line := range Lines(body) {
+		r := reader{}
+		r.params, r.err = ParseParams(line)
+		_, has := r.params.Lookup("LS_op")
+		skip := len(line) == 0 || first && !has
+		if first = false; skip {
+			continue
+		}
+		var c Control
+		if r.control(&c); r.err != nil {
+			return nil, &SessionError{CodeCombinedFailed, r.message()}
+		}
+		all = append(all, c)
+	}
+	return all, nil
+}
+
+// control reads the operation and what belongs to it.
+func (r *reader) control(c *Control) {
 	c.OpName = r.require("LS_op")
 	c.NoAck = !r.bool("LS_ack", true)
 	if r.err != nil {
-		return Control{}, r.requestError(c.ReqID)
+		return
 	}
 	c.Op = opTexts[c.OpName]
 	switch c.Op {
@@ -137,10 +169,6 @@ func ParseControl(line []byte) (Control, *RequestError) {
 	default:
 		r.fail(&ParamError{"LS_op", c.OpName, "unknown operation"})
 	}
-	if r.err != nil {
-		return Control{}, r.requestError(c.ReqID)
-	}
-	return c, nil
 }
 
 // reqID reads LS_reqId. An id that could not be echoed in an answer counts as none.
@@ -186,7 +214,7 @@ func (r *reader) add() *Add {
 		SubID:       r.subID(),
 		Group:       r.require("LS_group"),
 		Schema:      r.require("LS_schema"),
-		DataAdapter: r.params.String("LS_data_adapter", DefaultDataAdapter),
+		DataAdapter: r.params.filled("LS_data_adapter", DefaultDataAdapter),
 		Selector:    r.params.text("LS_selector"),
 	}
 	var ok bool

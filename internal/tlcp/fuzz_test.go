@@ -46,6 +46,8 @@ func FuzzRequests(f *testing.F) {
 	for _, s := range []string{
 		"wsok", "heartbeat\r\n\r\n",
 		"create_session\r\nLS_adapter_set=DEMO&LS_user=u&LS_polling=true&LS_polling_millis=0&LS_password=p%2Bw",
+		"create_session\r\nLS_adapter_set=", "control\r\nLS_reqId=1&LS_op=add&LS_subId=1&LS_mode=RAW&LS_group=g&LS_schema=s&LS_data_adapter=",
+		"create_session\r\nLS_adapter_set=DEMO\r\nLS_op=add&LS_subId=1&LS_mode=RAW&LS_group=g&LS_schema=s\r\nLS_op=constrain&LS_requested_max_bandwidth=4",
 		"bind_session\r\nLS_session=S1&LS_recovery_from=5&LS_content_length=50000000&LS_send_sync=false",
 		"control\r\nLS_reqId=1&LS_op=add&LS_subId=1&LS_mode=DISTINCT&LS_group=g&LS_schema=s&LS_snapshot=3&LS_requested_max_frequency=2.5",
 		"control\r\nLS_reqId=1&LS_op=reconf&LS_subId=1&LS_requested_max_frequency=unlimited\r\nLS_reqId=2&LS_op=destroy&LS_cause_code=-1",
@@ -61,6 +63,9 @@ func FuzzRequests(f *testing.F) {
 		}
 		for line := range Lines(body) {
 			checkRequestLine(t, line)
+		}
+		if _, serr := ParseCombined(body); serr != nil && (serr.Code != CodeCombinedFailed || !oneLine(serr.Append(nil))) {
+			t.Fatalf("answer %q", serr.Append(nil))
 		}
 	})
 }

@@ -135,6 +135,14 @@ func (ps Params) String(name, def string) string {
 	return def
 }
 
+// filled returns the first value of a name, or def if there is none or it is empty.
+func (ps Params) filled(name, def string) string {
+	if v := ps.String(name, def); v != "" {
+		return v
+	}
+	return def
+}
+
 // text returns nil for a name that is not there.
 func (ps Params) text(name string) *string {
 	if v, ok := ps.Lookup(name); ok {

@@ -2,6 +2,7 @@ package tlcp
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -81,7 +82,6 @@ func TestSessionRequestFaults(t *testing.T) {
 		"LS_requested_max_bandwidth=0":  CodeSyntax,
 		"LS_requested_max_bandwidth=-3": CodeSyntax,
 		"LS_ttl_millis=forever":         CodeSyntax,
-		"LS_op=add&LS_subId=1":          CodeCombinedFailed,
 	} {
 		if _, err := ParseCreateSession([]byte(in)); err == nil || err.Code != code {
 			t.Errorf("create_session %q: %v, want code %d", in, err, code)
@@ -89,6 +89,31 @@ func TestSessionRequestFaults(t *testing.T) {
 	}
 	if _, err := ParseBindSession([]byte("LS_recovery_from=-1")); err == nil || err.Code != CodeSyntax {
 		t.Errorf("negative recovery: %v", err)
+	}
+}
+
+func TestCombined(t *testing.T) {
+	const add = "LS_op=add&LS_subId=1&LS_mode=RAW&LS_group=g&LS_schema=s"
+	for body, want := range map[string][]Op{
+		"":                nil,
+		"LS_cid=x\r\n":    nil,
+		"LS_cid=x&" + add: {OpAdd},
+		"LS_cid=x\r\n" + add + "\r\n\r\nLS_op=constrain&LS_requested_max_bandwidth=5\r\n": {OpAdd, OpConstrain},
+		add + "\r\nLS_op=delete&LS_subId=1":                                               {OpAdd, OpDelete},
+	} {
+		got, err := ParseCombined([]byte(body))
+		var ops []Op
+		for _, c := range got {
+			ops = append(ops, c.Op)
+		}
+		if err != nil || !slices.Equal(ops, want) {
+			t.Errorf("%q: %v, %v; want %v", body, ops, err, want)
+		}
+	}
+	for _, body := range []string{"LS_cid=x\r\nLS_subId=1", "LS_op=add&LS_subId=1", "LS_cid=x\r\n%", "LS_cid=x\r\nLS_op=fly", add + "\r\nLS_op=add"} {
+		if _, err := ParseCombined([]byte(body)); err == nil || err.Code != CodeCombinedFailed {
+			t.Errorf("%q: %v, want code 64", body, err)
+		}
 	}
 }
 

@@ -31,7 +31,7 @@ type Diffs struct {
 // CreateSession is the create_session request.
 type CreateSession struct {
 	ConnParams
-	AdapterSet   string  // LS_adapter_set; a parsed request without it has DEFAULT
+	AdapterSet   string  // LS_adapter_set; a parsed request without it, or with an empty one, has DEFAULT
 	User         *string // LS_user; nil: no user
 	Password     *string // LS_password; nil: none. A secret: never log it
 	MaxBandwidth float64 // LS_requested_max_bandwidth, kbit/s; 0: unlimited
@@ -56,16 +56,13 @@ const (
 )
 
 // ParseCreateSession reads the parameter line of create_session. The error is the CONERR to answer: 65 for a wrong value, 67 for a
-// missing one, 64 for the parameters of a control request in the same line, which is not supported.
+// missing one. Control requests that come with it are read by [ParseCombined].
 func ParseCreateSession(line []byte) (CreateSession, *SessionError) {
 	r := reader{}
 	r.params, r.err = ParseParams(line)
-	if _, ok := r.params.Lookup("LS_op"); ok && r.err == nil {
-		return CreateSession{}, &SessionError{CodeCombinedFailed, "control requests within create_session are not supported"}
-	}
 	req := CreateSession{
 		ConnParams:   r.conn(),
-		AdapterSet:   r.params.String("LS_adapter_set", DefaultAdapterSet),
+		AdapterSet:   r.params.filled("LS_adapter_set", DefaultAdapterSet),
 		User:         r.params.text("LS_user"),
 		Password:     r.params.text("LS_password"),
 		MaxBandwidth: r.decimal("LS_requested_max_bandwidth", "unlimited"),

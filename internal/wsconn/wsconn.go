@@ -13,7 +13,6 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -57,7 +56,7 @@ type Options struct {
 	_ struct{}
 	// ReadLimit is the largest message read, in bytes. Default 64 KiB.
 	ReadLimit int64
-	// WriteTimeout bounds each write. Default 10 s.
+	// WriteTimeout bounds each write, which may take up to a quarter longer. Default 10 s.
 	WriteTimeout time.Duration
 	// CloseTimeout bounds the closing handshake of Close. Default 1 s; it cannot be switched off.
 	CloseTimeout time.Duration
@@ -86,25 +85,16 @@ type Conn struct {
 
 	// turn is held during a write: it is the wire's own order, and the watchdog has one write to watch. Nothing else is under it.
 	turn     sync.Mutex
-	watchdog *time.Timer // nil: writes are not bounded
-	timedOut atomic.Bool
+	watchdog *watchdog // nil: writes are not bounded
 }
 
 func newConn(ws *websocket.Conn, raw net.Conn, opts Options) *Conn {
 	c := &Conn{ws: ws, raw: raw, opts: opts}
 	ws.SetReadLimit(max(opts.ReadLimit, -1))
 	if opts.WriteTimeout > 0 {
-		c.watchdog = time.AfterFunc(time.Hour, c.bark)
-		c.watchdog.Stop()
+		c.watchdog = newWatchdog(raw, opts.WriteTimeout)
 	}
 	return c
-}
-
-// bark runs on a timer's goroutine when a write takes too long. The library's own bound would be a context for each write, which
-// allocates.
-func (c *Conn) bark() {
-	c.timedOut.Store(true)
-	c.raw.Close()
 }
 
 // Accept upgrades a request, echoing the subprotocol if it is not empty; the caller has chosen it among those the client offers. It
@@ -244,17 +234,17 @@ func (c *Conn) WriteText(message []byte) error {
 	c.turn.Lock()
 	defer c.turn.Unlock()
 	if c.watchdog != nil {
-		c.watchdog.Reset(c.opts.WriteTimeout)
+		c.watchdog.begin()
 	}
 	err := c.ws.Write(forever, websocket.MessageText, message)
 	if c.watchdog != nil {
-		c.watchdog.Stop()
+		c.watchdog.end()
 	}
 	if err == nil {
 		return nil
 	}
 	_ = c.ws.CloseNow()
-	if c.timedOut.Load() {
+	if c.watchdog != nil && c.watchdog.barked.Load() {
 		return ErrWriteTimeout
 	}
 	return fmt.Errorf("wsconn: write: %w", err)

@@ -27,21 +27,6 @@ const (
 	Lost                        // the connection failed, or its context ended: the session waits for a recovery
 )
 
-// String names the reason in logs.
-func (r Reason) String() string {
-	switch r {
-	case Looped:
-		return "looped"
-	case Ended:
-		return "ended"
-	case Abandoned:
-		return "abandoned"
-	case Lost:
-		return "lost"
-	}
-	return "none"
-}
-
 // End is what Run returns. An HTTP response ends in any case. Of a WebSocket, CloseSocket says that it is to be closed; else it
 // stays open for the next bind. (Abandoned by a bind on the same socket, a transport keeps it open all the same.)
 type End struct {
@@ -62,10 +47,13 @@ type Binding struct {
 	signal   chan struct{}
 
 	// Guarded by the session's lock.
-	idle bool // Run waits for the signal
-	loop bool // force_rebind
-	shut bool // close the socket at LOOP or END
-	cons bool // CONS is due
+	idle  bool        // Run waits for the signal
+	lost  bool        // the context of Run has ended
+	timer *time.Timer // gives the signal when it is due
+	due   time.Time   // zero: it is not running
+	loop  bool        // force_rebind
+	shut  bool        // close the socket at LOOP or END
+	cons  bool        // CONS is due
 
 	// Of the goroutine in Run.
 	began, spoke, sync time.Time // bound; last write; next SYNC
@@ -100,20 +88,16 @@ func (b *Binding) Run(ctx context.Context, w Writer) End {
 	b.s.m.stats.bindings.Add(1)
 	defer b.s.m.stats.bindings.Add(-1)
 
-	b.began = time.Now()
-	b.spoke = b.began
-	b.sync = b.began.Add(b.s.m.cfg.SyncInterval)
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
+	now := time.Now()
+	b.began, b.spoke, b.sync = now, now, now.Add(b.s.m.cfg.SyncInterval)
+	defer b.watch(ctx)()
 	buf := make([]byte, 0, 512)
 	for {
-		if ctx.Err() != nil {
-			return b.broken()
-		}
-		out, wait, reason := b.step(buf[:0], time.Now())
+		out, idle, reason := b.step(buf[:0], now)
 		if len(out) > 0 {
 			err := w.WriteLines(out)
-			b.spoke = time.Now()
+			now = time.Now()
+			b.spoke = now
 			b.content += int64(len(out))
 			if err != nil {
 				return b.broken()
@@ -123,31 +107,58 @@ func (b *Binding) Run(ctx context.Context, w Writer) End {
 		if buf = out; cap(buf) > 2*batch {
 			buf = make([]byte, 0, batch)
 		}
-		if reason != 0 {
-			return b.finish(reason)
-		}
-		if wait == 0 {
-			continue
-		}
-		timer.Reset(wait)
-		select {
-		case <-b.signal:
-		case <-timer.C:
-			b.rouse()
-		case <-ctx.Done():
+		switch {
+		case reason == Lost:
 			return b.broken()
+		case reason != 0:
+			return b.finish(reason)
+		case idle:
+			<-b.signal
+			now = time.Now()
 		}
 	}
 }
 
-// rouse ends the wait without a signal.
-func (b *Binding) rouse() {
+// watch has Run woken when its context ends or the timer is due. There is one channel to wait at, so that waiting, which is most of what a
+// session does, costs as little as can be.
+func (b *Binding) watch(ctx context.Context) (stop func()) {
 	b.s.mu.Lock()
 	defer b.s.mu.Unlock()
-	if !b.idle {
-		<-b.signal
+	b.timer = time.AfterFunc(time.Hour, func() {
+		b.s.mu.Lock()
+		defer b.s.mu.Unlock()
+		b.due = time.Time{}
+		b.wake()
+	})
+	b.due = time.Now().Add(time.Hour)
+	b.lost = ctx.Err() != nil
+	forget := context.AfterFunc(ctx, func() {
+		b.s.mu.Lock()
+		defer b.s.mu.Unlock()
+		b.lost = true
+		b.wake()
+	})
+	return func() {
+		forget()
+		b.timer.Stop()
 	}
-	b.idle = false
+}
+
+// wakeAfter sets the timer, unless it runs out before: then Run looks what is due and sets it again. What is due moves on with every
+// write, and setting a timer costs more than a look now and then. The session's lock is held.
+func (b *Binding) wakeAfter(now time.Time, wait time.Duration) {
+	if at := now.Add(wait); b.due.IsZero() || at.Before(b.due) {
+		b.due = at
+		b.timer.Reset(wait)
+	}
+}
+
+// wake ends the wait of Run. The session's lock is held.
+func (b *Binding) wake() {
+	if b.idle {
+		b.idle = false
+		b.signal <- struct{}{} // of one place, which is free while idle
+	}
 }
 
 // broken notes that the connection has failed.
@@ -187,27 +198,26 @@ func (b *Binding) finish(r Reason) End {
 func (b *Binding) abandon() {
 	b.s.bound = nil
 	close(b.over)
-	if b.idle {
-		b.idle = false
-		b.signal <- struct{}{}
-	}
+	b.wake()
 }
 
-// step decides what comes next: lines to write, and then either the end of the connection (reason) or how long to wait for the
-// signal at most (0: not at all, there is more).
-func (b *Binding) step(out []byte, now time.Time) (lines []byte, wait time.Duration, reason Reason) {
+// step decides what comes next: lines to write, and then either the end of the connection (reason), or to wait for the signal (idle), or
+// the next step.
+func (b *Binding) step(out []byte, now time.Time) (lines []byte, idle bool, reason Reason) {
 	s := b.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.bound != b:
-		return nil, 0, Abandoned
+		return nil, false, Abandoned
+	case b.lost:
+		return nil, false, Lost
 	case b.content == 0:
 		out = b.head(out)
 	}
 	if s.ended {
 		b.shut = true
-		return tlcp.AppendEND(out, s.cause.code, s.cause.text), 0, Ended
+		return tlcp.AppendEND(out, s.cause.code, s.cause.text), false, Ended
 	}
 	if b.cons {
 		b.cons = false
@@ -218,17 +228,18 @@ func (b *Binding) step(out []byte, now time.Time) (lines []byte, wait time.Durat
 	b.data += int64(len(out) - before)
 	if full || b.loop || b.silent(now) || b.req.Polling && b.polled(now, more) {
 		s.looped = s.cursor
-		return tlcp.AppendLOOP(out, b.req.PollingInterval), 0, Looped
+		return tlcp.AppendLOOP(out, b.req.PollingInterval), false, Looped
 	}
 	if more {
-		return out, 0, 0
+		return out, false, 0
 	}
-	out, wait = b.quiet(out, now)
+	out, wait := b.quiet(out, now)
 	if len(out) > 0 {
-		return out, 0, 0 // look again before waiting: writing may take long
+		return out, false, 0 // look again before waiting: writing may take long
 	}
 	b.idle = true
-	return out, wait, 0
+	b.wakeAfter(now, wait)
+	return out, true, 0
 }
 
 // head appends what a connection begins with.
@@ -276,7 +287,8 @@ func (b *Binding) flow(out []byte, now time.Time) (lines []byte, more, full bool
 		s.cursor += n
 		return next, true, false
 	}
-	if rate := s.byteRate(); rate > 0 {
+	rate := s.byteRate()
+	if rate > 0 {
 		if s.free.After(now) {
 			return out, false, false
 		}
@@ -291,7 +303,7 @@ func (b *Binding) flow(out []byte, now time.Time) (lines []byte, more, full bool
 	s.history.trim(s.m.cfg.HistoryBytes, s.m.cfg.HistoryTime, now)
 	s.cursor = s.history.last
 	s.m.stats.lines.Add(n)
-	if rate := s.byteRate(); rate > 0 {
+	if rate > 0 {
 		if s.free.Before(now) {
 			s.free = now
 		}

@@ -12,7 +12,12 @@ import (
 // it must not block for long. Submit itself does not block: what needs the Metadata Adapter is done later, in the order of the
 // requests.
 func (m *Manager) Submit(c Client, def *Session, req tlcp.Control, answer func(line []byte)) {
-	reply := func(code int, text string) {
+	s := m.find(req.Session, def)
+	if s == nil {
+		answer(tlcp.NewRequestError(req.ReqID, tlcp.CodeSessionUnknown).Append(nil))
+		return
+	}
+	s.submit(req, func(code int, text string) {
 		switch {
 		case code != 0 || text != "":
 			answer(tlcp.AppendREQERR(nil, req.ReqID, code, text))
@@ -21,13 +26,12 @@ func (m *Manager) Submit(c Client, def *Session, req tlcp.Control, answer func(l
 		default:
 			answer(tlcp.AppendREQOK(nil, req.ReqID))
 		}
-	}
+	})
+}
+
+// submit executes a control request. Reply gets the code and the text of the refusal, or nothing; when and how often is as with Submit.
+func (s *Session) submit(req tlcp.Control, reply func(code int, text string)) {
 	refuse := func(code int) { reply(code, tlcp.RequestText(code)) }
-	s := m.find(req.Session, def)
-	if s == nil {
-		refuse(tlcp.CodeSessionUnknown)
-		return
-	}
 	s.touch()
 	var job func()
 	switch req.Op {
@@ -118,4 +122,33 @@ func (s *Session) rebind(closeSocket bool) {
 		b.shut = b.shut || closeSocket
 		s.wake()
 	}
+}
+
+// combined executes the control requests of a combined creation, one after the other, before the session has a connection. The error is the
+// CONERR to answer: the session has to be given up then.
+func (s *Session) combined(ctx context.Context, controls []tlcp.Control) *tlcp.SessionError {
+	for _, req := range controls {
+		switch req.Op {
+		case tlcp.OpAdd, tlcp.OpDelete, tlcp.OpReconf, tlcp.OpConstrain:
+		default:
+			return &tlcp.SessionError{Code: tlcp.CodeCombinedFailed, Message: req.OpName + " cannot be part of create_session"}
+		}
+		done := make(chan *tlcp.SessionError, 1)
+		s.submit(req, func(code int, text string) {
+			var failed *tlcp.SessionError
+			if code != 0 || text != "" {
+				failed = &tlcp.SessionError{Code: tlcp.CodeCombinedFailed, Message: text}
+			}
+			done <- failed
+		})
+		select {
+		case failed := <-done:
+			if failed != nil {
+				return failed
+			}
+		case <-ctx.Done():
+			return tlcp.NewSessionError(tlcp.CodeCombinedFailed) // nobody hears it
+		}
+	}
+	return nil
 }

@@ -34,8 +34,10 @@ const refusedClosing = tlcp.CodeCheckUnavailable
 
 // Create makes a session, having asked the Metadata Adapter. It blocks until the adapter has answered; ctx ending means that the
 // client is gone, and the session is discarded. The error is the CONERR to answer. The binding's Run must be called.
-func (m *Manager) Create(ctx context.Context, c Client, req tlcp.CreateSession) (*Binding, *tlcp.SessionError) {
-	b, refusal := m.create(ctx, c, req)
+//
+// The control requests are those of a combined creation: if one of them fails there is no session.
+func (m *Manager) Create(ctx context.Context, c Client, req tlcp.CreateSession, controls ...tlcp.Control) (*Binding, *tlcp.SessionError) {
+	b, refusal := m.create(ctx, c, req, controls)
 	if refusal != nil {
 		m.stats.refused.Add(1)
 		m.log.Info("session: creation refused", "adapter_set", req.AdapterSet, "code", refusal.Code, "cause", req.Cause)
@@ -49,7 +51,7 @@ func (m *Manager) Create(ctx context.Context, c Client, req tlcp.CreateSession) 
 	return b, nil
 }
 
-func (m *Manager) create(ctx context.Context, c Client, req tlcp.CreateSession) (*Binding, *tlcp.SessionError) {
+func (m *Manager) create(ctx context.Context, c Client, req tlcp.CreateSession, controls []tlcp.Control) (*Binding, *tlcp.SessionError) {
 	if !c.Version.Supported() {
 		return nil, tlcp.NewSessionError(tlcp.CodeClientVersion)
 	}
@@ -93,7 +95,14 @@ func (m *Manager) create(ctx context.Context, c Client, req tlcp.CreateSession) 
 		s.cancel()
 		return nil, m.createError("NotifyNewSession", err)
 	}
-	return m.open(s, ttl, c, req)
+	if refusal := m.open(s); refusal != nil {
+		return nil, refusal
+	}
+	if refusal := s.combined(ctx, controls); refusal != nil {
+		s.terminate(cause{code: refusal.Code, text: refusal.Message, expired: true})
+		return nil, refusal
+	}
+	return s.begin(ttl, c, req.ConnParams), nil
 }
 
 // notifyNewSession asks the Metadata Adapter to accept the session. If it names another session as the obstacle, that one is closed
@@ -140,8 +149,8 @@ func (m *Manager) newSession(c Client, set *adapterSet, user provider.Text, gran
 	return s
 }
 
-// open puts an accepted session into the table and binds it to the connection that created it.
-func (m *Manager) open(s *Session, ttl time.Duration, c Client, req tlcp.CreateSession) (*Binding, *tlcp.SessionError) {
+// open puts an accepted session into the table.
+func (m *Manager) open(s *Session) *tlcp.SessionError {
 	m.mu.Lock()
 	m.creating--
 	if m.closed || s.set.released {
@@ -152,26 +161,30 @@ func (m *Manager) open(s *Session, ttl time.Duration, c Client, req tlcp.CreateS
 		m.mu.Unlock()
 		s.cancel()
 		s.set.Metadata.NotifySessionClose(s.id)
-		return nil, tlcp.NewSessionError(code)
+		return tlcp.NewSessionError(code)
 	}
 	m.sessions[s.id] = s
 	s.set.sessions.Add(1)
 	doomed := s.doomed
 	m.mu.Unlock()
+	if doomed != nil {
+		s.terminate(*doomed)
+	}
+	return nil
+}
 
+// begin binds a session to the connection that has created it.
+func (s *Session) begin(ttl time.Duration, c Client, req tlcp.ConnParams) *Binding {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b := s.bind(c, req.ConnParams)
+	b := s.bind(c, req)
 	b.creation = true
-	if doomed != nil {
-		s.end(*doomed)
-	}
 	if ttl > 0 && !s.ended {
 		s.ttl = time.AfterFunc(ttl, func() {
 			s.terminate(cause{code: tlcp.CodeMaxDuration, text: tlcp.SessionText(tlcp.CodeMaxDuration)})
 		})
 	}
-	return b, nil
+	return b
 }
 
 // admit reserves a place for a session, and raises wg; otherwise it returns the code of the refusal.

@@ -401,6 +401,31 @@ func TestBandwidth(t *testing.T) {
 	})
 }
 
+// TestBandwidthOfBusyItems: an item that changes seldom does not wait for those that change all the time, nor is any of its changes merged away.
+func TestBandwidthOfBusyItems(t *testing.T) {
+	inWorld(t, Config{}, func(t *testing.T, w *world) {
+		w.meta.user = func(provider.User) (provider.UserGrant, error) { return provider.UserGrant{MaxBandwidth: 4}, nil }
+		c := w.create(ws, "LS_keepalive_millis=30000")
+		w.ok(c.id(), add(1, "MERGE", "busy1 busy2 busy3", "a", ""))
+		w.ok(c.id(), add(2, "MERGE", "quiet", "a", ""))
+		c.take()
+		for i := range 1000 {
+			for j := 1; j <= 3; j++ {
+				w.send(fmt.Sprint("busy", j), fmt.Sprintf("a=%05d%s", i, strings.Repeat("x", 40)))
+			}
+			if i%100 == 0 {
+				w.send("quiet", fmt.Sprint("a=", i/100))
+			}
+			pass(10 * time.Millisecond)
+			if i%100 == 60 { // a round of four lines takes 0.4 s at 500 bytes/s
+				if lines := c.take(); !slices.Contains(lines, fmt.Sprint("U,2,1,", i/100)) {
+					t.Errorf("change %d of the quiet item is not among %q", i/100, lines)
+				}
+			}
+		}
+	})
+}
+
 // TestBandwidthOfPolls: a poll waits for its share.
 func TestBandwidthOfPolls(t *testing.T) {
 	inWorld(t, Config{}, func(t *testing.T, w *world) {

@@ -10,7 +10,8 @@ import (
 type history struct {
 	chunks []chunk
 	bytes  int
-	last   int64 // number of the last line added
+	last   int64  // number of the last line added
+	spare  []byte // of a chunk that was dropped, for the next one; nil if there is none
 }
 
 // chunk is some lines in a row.
@@ -32,7 +33,8 @@ const (
 func (h *history) add(lines []byte, count int64, now time.Time) {
 	n := len(h.chunks)
 	if n == 0 || len(h.chunks[n-1].data)+len(lines) > chunkSize || now.Sub(h.chunks[n-1].begun) > chunkTime {
-		h.chunks = append(h.chunks, chunk{first: h.last + 1, begun: now})
+		h.chunks = append(h.chunks, chunk{first: h.last + 1, begun: now, data: h.spare})
+		h.spare = nil
 	}
 	c := &h.chunks[len(h.chunks)-1]
 	c.data = append(c.data, lines...)
@@ -66,6 +68,9 @@ func (h *history) confirm(n int64) {
 func (h *history) drop(n int) {
 	if n == 0 {
 		return
+	}
+	if spare := h.chunks[n-1].data; cap(spare) <= 2*chunkSize {
+		h.spare = spare[:0]
 	}
 	kept := copy(h.chunks, h.chunks[n:])
 	clear(h.chunks[kept:])

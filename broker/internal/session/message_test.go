@@ -255,3 +255,22 @@ func TestSessionEndsDuringMessages(t *testing.T) {
 		expect(t, d.take(), "slow")
 	})
 }
+
+// TestRecent: of unordered messages the last numbers are known, however many there were.
+func TestRecent(t *testing.T) {
+	var r recent
+	const all = 3*maxRecent + 7
+	for n := range all {
+		if !r.add(n) {
+			t.Fatalf("%d is known before it came", n)
+		}
+	}
+	for n := all - maxRecent; n < all; n++ {
+		if r.add(n) {
+			t.Fatalf("%d is not known any more", n)
+		}
+	}
+	if len(r.seen) != maxRecent || !r.add(0) {
+		t.Errorf("%d are known, want %d without the first", len(r.seen), maxRecent)
+	}
+}

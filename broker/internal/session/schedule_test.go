@@ -1,7 +1,9 @@
 package session
 
 import (
+	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -31,23 +33,32 @@ func TestSlots(t *testing.T) {
 	}
 }
 
-// TestTimerBesideSignal: a timer and a signal at the same moment leave no signal behind, which would block the next one.
-func TestTimerBesideSignal(t *testing.T) {
+// TestWakers: a timer, the end of the context and an event at the same moment leave one signal, or a second one would block under the lock.
+func TestWakers(t *testing.T) {
 	inWorld(t, Config{}, func(t *testing.T, w *world) {
 		c := w.create(ws, "")
 		c.cut()
 		s := c.b.s
+		ctx, cancel := context.WithCancel(t.Context())
 		b := &Binding{s: s, signal: make(chan struct{}, 1), over: make(chan struct{})}
+		stop := b.watch(ctx)
 		s.mu.Lock()
 		s.bound, b.idle = b, true
+		b.wakeAfter(time.Now(), time.Second)
+		b.wakeAfter(time.Now(), time.Minute) // does not put off the first
+		s.mu.Unlock()
+		pass(time.Second)
+		cancel()
+		s.mu.Lock()
 		s.wake()
 		s.mu.Unlock()
-		b.rouse()
-		if len(b.signal) != 0 || b.idle {
-			t.Errorf("%d signals left, idle: %v", len(b.signal), b.idle)
-		}
+		synctest.Wait()
 		s.mu.Lock()
+		if len(b.signal) != 1 || b.idle || !b.lost || !b.due.IsZero() {
+			t.Errorf("%d signals, idle: %v, lost: %v, due: %v", len(b.signal), b.idle, b.lost, b.due)
+		}
 		s.bound = nil
 		s.mu.Unlock()
+		stop()
 	})
 }

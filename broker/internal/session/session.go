@@ -71,14 +71,10 @@ func (s *Session) ID() string { return s.id }
 // label names the session in logs, without what would authorise requests.
 func (s *Session) label() string { return s.id[:min(len(s.id), 9)] }
 
-// Done is closed when the session has ended.
-func (s *Session) Done() <-chan struct{} { return s.ctx.Done() }
-
 // wake makes the connection look what there is to write. The lock is held.
 func (s *Session) wake() {
-	if b := s.bound; b != nil && b.idle {
-		b.idle = false
-		b.signal <- struct{}{} // of one place, which is free while idle
+	if s.bound != nil {
+		s.bound.wake()
 	}
 }
 

@@ -16,17 +16,21 @@ client.addListener({
 });
 
 const commands = {
-  connect({ url, set, transport, user }) {
+  connect({ url, set, transport, user, heartbeat, slowing, contentLength }) {
     client.connectionDetails.setServerAddress(url);
-    client.connectionDetails.setAdapterSet(set);
+    if (set) client.connectionDetails.setAdapterSet(set);
     if (user) client.connectionDetails.setUser(user);
     if (transport) client.connectionOptions.setForcedTransport(transport);
+    if (heartbeat) client.connectionOptions.setReverseHeartbeatInterval(heartbeat);
+    if (slowing) client.connectionOptions.setSlowingEnabled(true);
+    if (contentLength) client.connectionOptions.setContentLength(contentLength);
     client.connect();
   },
 
-  subscribe({ sub, mode, items, fields, adapter, snapshot, secondFields, secondAdapter }) {
+  subscribe({ sub, mode, items, fields, adapter, snapshot, frequency, secondFields, secondAdapter }) {
     const subscription = new ls.Subscription(mode, items, fields);
-    subscription.setDataAdapter(adapter);
+    if (adapter) subscription.setDataAdapter(adapter);
+    if (frequency) subscription.setRequestedMaxFrequency(frequency);
     if (snapshot) subscription.setRequestedSnapshot(snapshot);
     if (secondFields) {
       subscription.setCommandSecondLevelFields(secondFields);
