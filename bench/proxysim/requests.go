@@ -155,21 +155,21 @@ func (r *requestsRun) keepOpen(n int, warm, measure time.Duration) (rate, cpuPer
 		case from == 0 && now > begin+int64(warm):
 			r.measuring, r.samples = true, r.samples[:0]
 			from, done, cpu = now, r.done, r.c.cpu()
-		case r.measuring && now > from+int64(measure):
+		case r.measuring && now > from+int64(measure) && r.done > done:
 			r.measuring = false
-			got := float64(max(1, r.done-done))
+			got := float64(r.done - done)
 			rate = got / float64(now-from) * 1e9
 			cpuPerM = float64(r.c.cpu()-cpu) / got / 1e3
 		}
 		switch {
+		case now > begin+int64(warm+measure+5*time.Second):
+			return 0, 0, fmt.Errorf("%d requests not replied to (%v)", r.opened, r.res.errs)
 		case from == 0 || r.measuring:
 			if err := r.send(n - r.opened); err != nil {
 				return 0, 0, err
 			}
 		case r.opened == 0:
 			return rate, cpuPerM, nil
-		case now > from+int64(measure+5*time.Second):
-			return 0, 0, fmt.Errorf("%d requests never replied (%v)", r.opened, r.res.errs)
 		}
 	}
 }

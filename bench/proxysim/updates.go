@@ -138,8 +138,13 @@ func (r *updatesRun) advance(now int64) {
 			r.window0 = r.now(now)
 		}
 	case measuring:
-		if now < r.window0.at+int64(r.window) {
+		end := r.window0.at + int64(r.window)
+		stalled := r.lines == r.window0.lines
+		if now < end || stalled && now < end+int64(time.Second) {
 			return
+		}
+		if stalled {
+			r.res.fail("no updates during the measured time, after %d", r.lines)
 		}
 		r.window1, r.sampling = r.now(now), false
 		r.phase = over // the rest is of no interest, and may be a very long queue

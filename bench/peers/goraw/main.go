@@ -1,7 +1,8 @@
 // Command goraw is the benchmark's reference adapter: the contract over hand-written protocol code, with no SDK. It checks the harness, and shows
 // about what a Go adapter can reach when every update is still encoded field by field.
 //
-// FAULT=drop, reorder, corrupt or lose makes it misbehave, to see that the harness notices.
+// With ARI_NOTIFY_PORT it has a second connection, for notifications, as older SDKs do. FAULT=drop, reorder, corrupt or lose makes it misbehave, to
+// see that the harness notices.
 package main
 
 import (
@@ -24,19 +25,22 @@ type sub struct{ item, id string }
 type peer struct {
 	*work.Feed
 	s      *sender
+	notify *sender // the same, or that of a second connection
 	subs   []sub
 	active map[string]string // id of the subscription by item, as an adapter has to keep them
 }
 
 func main() {
 	c := work.FromEnv()
-	conn, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", c.Addr)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "goraw:", err)
-		os.Exit(1)
-	}
+	conn := dial(c.Addr)
 	p := &peer{Feed: work.NewFeed(c), s: newSender(conn), active: map[string]string{}}
-	p.s.reply("1", "|RAC|S|enableClosePacket|S|true|S|SDK|S|goraw benchmark reference")
+	p.notify = p.s
+	const hello = "|RAC|S|enableClosePacket|S|true|S|SDK|S|goraw benchmark reference"
+	p.s.reply("1", hello)
+	if port := os.Getenv("ARI_NOTIFY_PORT"); port != "" {
+		p.notify = newSender(dial(net.JoinHostPort(os.Getenv("ARI_HOST"), port)))
+		p.notify.reply("1671795470123", hello) // a time in place of the id
+	}
 	in := bufio.NewReaderSize(conn, 64<<10)
 	for {
 		raw, err := in.ReadSlice('\n')
@@ -48,6 +52,15 @@ func main() {
 		verb, args, _ := strings.Cut(rest, "|")
 		p.handle(id, verb, args)
 	}
+}
+
+func dial(addr string) net.Conn {
+	conn, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", addr)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "goraw:", err)
+		os.Exit(1)
+	}
+	return conn
 }
 
 func (p *peer) handle(id, verb, args string) {
@@ -97,7 +110,7 @@ func (p *peer) subscribe(id, item string) {
 // sender returns the function that sends updates, with the fault that was asked for.
 func (p *peer) sender(subs []sub) work.Send {
 	send := func(item int, values []string) bool {
-		p.s.update(subs[item], p.Names, values)
+		p.notify.update(subs[item], p.Names, values)
 		return true
 	}
 	n := 0
@@ -105,11 +118,11 @@ func (p *peer) sender(subs []sub) work.Send {
 	case "drop":
 		return func(item int, values []string) bool {
 			n++
-			return n == 5000 || send(item, values)
+			return n == 500 || send(item, values)
 		}
 	case "reorder":
 		return func(item int, values []string) bool {
-			if n++; n == 5000 {
+			if n++; n == 500 {
 				early := slices.Clone(values)
 				seq, _ := strconv.ParseInt(values[0], 10, 64)
 				p.Fill(early, seq+1, values[1])
@@ -120,11 +133,11 @@ func (p *peer) sender(subs []sub) work.Send {
 	case "lose":
 		return func(item int, values []string) bool {
 			n++
-			return n > 5000 || send(item, values)
+			return n > 500 || send(item, values)
 		}
 	case "corrupt":
 		return func(item int, values []string) bool {
-			if n++; n%100 == 0 {
+			if n++; n%100 == 1 {
 				values[3] = "10:00:00.0"
 			}
 			return send(item, values)
