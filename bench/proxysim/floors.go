@@ -46,6 +46,7 @@ var floors = []floor{
 	{figure: "100,000 subscriptions, to the last reply", key: "storm.sub_s", peer: "gosdk", of: java, atMost: 0.15},
 	{figure: "100,000 unsubscriptions, to the last reply", key: "storm.usb_s", peer: "gosdk", of: java, atMost: 0.15},
 	{figure: "memory of a subscribed item", key: "storm.rss_per_item", peer: "gosdk", of: java, atMost: 0.25},
+	{figure: "live heap after 1,000,000 items have been unsubscribed", key: "items1m.heap_after_mb", peer: "gosdk", atMost: 10, unit: "MB"},
 	{figure: "process start to initialised", key: "requests.start_ms", peer: "gosdk", of: java, atMost: 0.1},
 	{figure: "process start to the first update on the wire", key: "first.first_ms", peer: "gosdk", atMost: 50, unit: "ms"},
 	{figure: "CPU per update with 1,000 items subscribed, against 1", key: "items1k.cpu_per_m", peer: "gosdk", of: []string{"gosdk"}, ofKey: "items1.cpu_per_m", atMost: 1.2},

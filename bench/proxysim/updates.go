@@ -54,7 +54,11 @@ type updatesRun struct {
 }
 
 // snapshot is what had come and been used at a time.
-type snapshot struct{ at, lines, bytes, cpu, self int64 }
+type snapshot struct {
+	at, lines, bytes, cpu, self int64
+	age                         int64   // of what is being received
+	produced                    float64 // updates per second, so far
+}
 
 func runUpdates(p *peer, cfg updatesCfg) (*result, error) {
 	if cfg.shape == nil {
@@ -140,7 +144,7 @@ func (r *updatesRun) advance(now int64) {
 	case measuring:
 		end := r.window0.at + int64(r.window)
 		stalled := r.lines == r.window0.lines
-		if now < end || stalled && now < end+int64(time.Second) {
+		if now < end || stalled && now < end+int64(3*time.Second) {
 			return
 		}
 		if stalled {
@@ -166,7 +170,9 @@ func (r *updatesRun) advance(now int64) {
 }
 
 func (r *updatesRun) now(now int64) snapshot {
-	return snapshot{at: now, lines: r.lines, bytes: r.c.bytesIn(), cpu: r.c.cpu(), self: selfCPU()}
+	return snapshot{
+		at: now, lines: r.lines, bytes: r.c.bytesIn(), cpu: r.c.cpu(), self: selfCPU(), age: now - r.lastTS, produced: r.producedRate(),
+	}
 }
 
 // end checks that nothing is missing, and computes the metrics.
@@ -208,10 +214,9 @@ func (r *updatesRun) figures() {
 	m["cpu_load"] = float64(b.cpu-a.cpu) / ns
 	m["harness_load"] = float64(b.self-a.self) / ns
 	if !r.count && !r.p.Wrap {
-		age := float64(b.at - r.lastTS)
-		m["backlog_ms"] = age / 1e6
-		m["produced_rate"] = r.producedRate()
-		m["backlog_updates"] = age / 1e9 * m["produced_rate"]
+		m["backlog_ms"] = float64(b.age) / 1e6
+		m["produced_rate"] = b.produced
+		m["backlog_updates"] = float64(b.age) / 1e9 * b.produced
 	}
 	if r.exact {
 		n := float64(len(r.samples))

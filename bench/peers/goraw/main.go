@@ -71,6 +71,9 @@ func (p *peer) handle(id, verb, args string) {
 		p.subscribe(id, unescape(strings.TrimPrefix(args, "S|")))
 	case "USB":
 		delete(p.active, unescape(strings.TrimPrefix(args, "S|")))
+		if len(p.active) == 0 {
+			p.active = map[string]string{} // the old one keeps the room that it had needed
+		}
 		if p.Scenario == "STORM" || p.Scenario == "FIRST" {
 			p.s.reply(id, "|USB|V")
 			return
