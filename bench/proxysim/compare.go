@@ -23,6 +23,7 @@ type comparison struct {
 	begin   time.Time
 	took    time.Duration
 	steal   float64 // share of the machine's time
+	load    string  // the machine's before the first run
 	base    string
 	command string
 	quick   bool
@@ -51,6 +52,7 @@ func compare(o *options, peers []*peer, sel []scenario) (bool, error) {
 	if o.quick {
 		o.rounds = 1
 	}
+	c.load = loadAverage()
 	steal, total := cpuTimes()
 	var longest time.Duration
 	for ; c.rounds < o.rounds; c.rounds++ {
@@ -115,7 +117,7 @@ func (c *comparison) sizes() {
 
 func (c *comparison) publish(o *options) error {
 	report := c.report()
-	if _, err := io.WriteString(os.Stdout, report); err != nil {
+	if _, err := io.WriteString(o.out, report); err != nil {
 		return err
 	}
 	if o.json != "" {
@@ -152,7 +154,7 @@ func (c *comparison) export() map[string]any {
 		}
 	}
 	return map[string]any{
-		"when": c.begin.Format(time.RFC3339), "machine": machine(), "command": c.command, "rounds": c.rounds, "seconds": c.took.Seconds(),
+		"when": c.begin.Format(time.RFC3339), "machine": machine(), "load_average": c.load, "command": c.command, "rounds": c.rounds, "seconds": c.took.Seconds(),
 		"calibration_ms": c.calib, "errors": c.errs, "values": values, "floors": c.verdicts(),
 	}
 }

@@ -3,9 +3,13 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 )
@@ -85,6 +89,45 @@ func TestFaultsAreNoticed(t *testing.T) {
 		if len(r.errs) == 0 {
 			t.Error(fault, "went unnoticed")
 		}
+	}
+}
+
+// A comparison writes its report to all the places it was asked to; one with failures leaves the page as it was.
+func TestCompare(t *testing.T) {
+	bin := build(t, "goraw")
+	dir := t.TempDir()
+	page, values := filepath.Join(dir, "page.md"), filepath.Join(dir, "values.json")
+	if err := os.WriteFile(page, []byte(pageBegin+pageEnd), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	o := &options{quick: true, window: 40 * time.Millisecond, base: "goraw", page: page, json: values, out: &out}
+	good, bad := &peer{Name: "goraw", Cmd: []string{bin}, Sizes: map[string]string{"program": bin}}, &peer{Name: "bad", Cmd: []string{bin}, Env: []string{"FAULT=drop"}}
+	sel := []scenario{scenarioNamed(t, "credit")}
+	ok, err := compare(o, []*peer{good}, sel)
+	if !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	written, err := os.ReadFile(page)
+	if err != nil || !strings.Contains(string(written), out.String()) || !strings.Contains(out.String(), "| size of a hello-world program, MB |") {
+		t.Errorf("%v, %s", err, written)
+	}
+	b, err := os.ReadFile(values)
+	var told struct {
+		Values map[string]map[string][]float64
+		Floors []verdict
+	}
+	if err == nil {
+		err = json.Unmarshal(b, &told)
+	}
+	if err != nil || len(told.Values["credit.rate"]["goraw"]) != 1 || len(told.Floors) != len(floors) {
+		t.Errorf("%v, %s", err, b)
+	}
+	if ok, err = compare(o, []*peer{good, bad}, sel); ok || err == nil {
+		t.Error(ok, err)
+	}
+	if again, err := os.ReadFile(page); err != nil || !bytes.Equal(again, written) {
+		t.Errorf("a run with failures was published: %v, %s", err, again)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"runtime"
@@ -36,6 +37,7 @@ type options struct {
 	command            string
 	budget             time.Duration
 	warm, window       time.Duration
+	out                io.Writer // of the report
 }
 
 func main() {
@@ -53,7 +55,7 @@ func run(args []string) (ok bool, err error) {
 	if len(args) == 0 || args[0] != "compare" && args[0] != "run" {
 		return false, errors.New("usage: proxysim compare|run -peers peers.json [flags]")
 	}
-	var o options
+	o := options{out: os.Stdout}
 	fs := flag.NewFlagSet("proxysim "+args[0], flag.ExitOnError)
 	fs.StringVar(&o.peers, "peers", "", "JSON file that lists the adapter programs")
 	fs.StringVar(&o.only, "only", "", "comma separated names of the peers to run (all)")

@@ -101,8 +101,8 @@ func (c *comparison) report() string {
 	if c.rounds > 1 {
 		c.spreadTable(&b)
 	}
-	fmt.Fprintf(&b, "\nMachine noise meanwhile: fixed work took %s ms at the median, %s to %s; steal time %.1f %%.\n",
-		human(median(c.calib)), human(quantile(c.calib, 0)), human(quantile(c.calib, 1)), c.steal*100)
+	fmt.Fprintf(&b, "\nMachine noise meanwhile: fixed work took %s ms at the median, %s to %s; steal time %.1f %%; load average before the first run %s.\n",
+		human(median(c.calib)), human(quantile(c.calib, 0)), human(quantile(c.calib, 1)), c.steal*100, c.load)
 	if len(c.errs) == 0 {
 		fmt.Fprintf(&b, "Every line received was well formed, in order and complete. Took %.0f s.\n", c.took.Seconds())
 	} else {

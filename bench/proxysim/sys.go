@@ -92,6 +92,16 @@ func cpuTimes() (steal, total float64) {
 	return steal, total
 }
 
+// loadAverage is how many threads of the machine wanted to run, over the last minute.
+func loadAverage() string {
+	b, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "not known"
+	}
+	first, _, _ := strings.Cut(string(b), " ")
+	return first
+}
+
 // machine describes where a comparison was made.
 func machine() string {
 	model, cores := "", 0

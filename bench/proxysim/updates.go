@@ -118,7 +118,9 @@ func (r *updatesRun) consume(now int64) {
 		}
 		if !had && r.sub.complete() {
 			r.res.metrics["sub_us"] = float64(now-r.subAt) / 1e3 / float64(r.items)
-			r.res.metrics["rss_per_item"] = (r.c.rssBytes() - r.rss0) / float64(r.items)
+			if r.items >= 1000 { // with less, it says nothing about items
+				r.res.metrics["rss_per_item"] = (r.c.rssBytes() - r.rss0) / float64(r.items)
+			}
 		}
 	}
 	if r.lines > before {
@@ -221,6 +223,7 @@ func (r *updatesRun) figures() {
 	if r.exact {
 		n := float64(len(r.samples))
 		r.res.percentiles("", r.samples)
+		m["behind"] = 0
 		if n/ns*1e9 < 0.93*float64(r.rate) {
 			m["behind"] = 1 // can't keep the pace: latencies mean little
 		}
