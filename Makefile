@@ -1,10 +1,11 @@
 # Verbs for people and for CI. `make help` lists them.
 GOLANGCI_VERSION := v2.15.0
+BENCHSTAT_VERSION := v0.0.0-20260908200009-22c9c6c9d4da
 MODULES := $(shell find . -name go.mod -not -path '*/node_modules/*' -exec dirname {} \; | sort)
 GOBIN := $(shell go env GOPATH)/bin
 HTTP ?= 127.0.0.1:8080
 
-.PHONY: help demo test check bench fuzz lint tools clean
+.PHONY: help demo test check bench baseline fuzz lint tools clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -24,8 +25,13 @@ check: tools ## format, vet, lint, tidy and test every module
 lint: tools ## run the linters alone
 	@for m in $(MODULES); do (cd $$m && $(GOBIN)/golangci-lint run --allow-parallel-runners ./...) || exit 1; done
 
-bench: ## run the Go benchmarks
-	go test -run '^$$' -bench . -benchmem ./internal/... ./adapter/... ./broker/...
+# The page is only written with all of the official SDKs in it.
+bench: $(GOBIN)/benchstat-$(BENCHSTAT_VERSION) ## run the Go benchmarks, then the SDKs side by side into docs/performance.md (QUICK=1: briefly; PEERS="java node": these; neither writes the page)
+	@BENCHSTAT=$(GOBIN)/benchstat bash bench/benchmarks $(if $(QUICK),--quick)
+	@bash bench/compare $(if $(QUICK),--quick,$(if $(filter undefined,$(origin PEERS)),--page docs/performance.md))
+
+baseline: ## run the Go benchmarks, and make the outcome their baseline
+	@bash bench/benchmarks --save
 
 .PHONY: bench-broker
 bench-broker: ## measure the broker with 1,000 sessions, and write the figures into docs/performance-broker.md (10 minutes)
@@ -40,12 +46,16 @@ $(GOBIN)/golangci-lint-$(GOLANGCI_VERSION):
 	go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	@touch $@
 
+$(GOBIN)/benchstat-$(BENCHSTAT_VERSION):
+	go install golang.org/x/perf/cmd/benchstat@$(BENCHSTAT_VERSION)
+	@touch $@
+
 node_modules/.package-lock.json: package.json package-lock.json
 	npm ci --no-audit --no-fund
 	@touch $@
 
 clean: ## remove what was installed and built here
-	rm -rf node_modules bin
+	rm -rf node_modules bin bench/.cache
 
 .PHONY: interop
 interop: ## run the interoperability lab with the official SDKs and clients (PEER=python, node, java, web or page runs one)
