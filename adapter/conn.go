@@ -36,6 +36,7 @@ type link struct {
 	due  int // requests read that the writer does not know of yet
 
 	asked   atomic.Bool               // the proxy has asked for the initialisation
+	over    atomic.Bool               // it ends: requests that have arrived are not looked at any more
 	refused atomic.Pointer[InitError] // the provider has refused the initialisation
 
 	// Set by the goroutine of the initialisation before it replies.
@@ -95,6 +96,7 @@ func (l *link) serve(ctx context.Context) error {
 	if refusal := l.refused.Load(); refusal != nil && !errors.Is(err, ErrStopped) {
 		err = refusal
 	}
+	l.over.Store(true)
 	// Subscriptions end first: once its context is over, a Subscription must not take events any more.
 	l.handler.ended(err)
 	l.control.end(err)
@@ -177,7 +179,7 @@ func (l *link) read() (kept bool) {
 
 // lines takes the lines that have arrived. An error says that the connection has to end.
 func (l *link) lines() (kept bool, err error) {
-	for {
+	for !l.over.Load() {
 		line, ok, err := l.in.Next()
 		if err != nil {
 			return true, fmt.Errorf("%w: the proxy sent more than %d bytes without an end of line", ErrLineTooLong, l.maxLine)
@@ -193,6 +195,7 @@ func (l *link) lines() (kept bool, err error) {
 			return false, nil
 		}
 	}
+	return true, nil
 }
 
 // line returns what there is to do about a line, or an error if the connection has to end.
