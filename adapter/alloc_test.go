@@ -5,6 +5,8 @@ import (
 	"context"
 	"io"
 	"net"
+	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/lightstreamer-go/lightstreamer/adapter"
@@ -119,4 +121,31 @@ func BenchmarkUpdate(b *testing.B) {
 			}
 		}
 	})
+}
+
+// Updates of a large field find a buffer that is large enough, the one that was written before.
+func TestLargeUpdatesDoNotAllocate(t *testing.T) {
+	sub := subscribed(t)
+	row := sub.Row(adapter.NewSchema("document"))
+	for name, text := range map[string]string{"plain": strings.Repeat("0123456789", 120_000), "escaped": strings.Repeat("100% a|b\r\n", 120_000)} {
+		update := func() {
+			if err := row.Update(text); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 20 {
+			update()
+		}
+		var before, after runtime.MemStats
+		const updates = 50
+		runtime.ReadMemStats(&before)
+		for range updates {
+			update()
+		}
+		runtime.ReadMemStats(&after)
+		// The reader of the test has its buffers too; one new buffer for each update would be much more.
+		if perUpdate := (after.TotalAlloc - before.TotalAlloc) / updates; perUpdate > uint64(len(text)/4) && !raceEnabled {
+			t.Errorf("%s: %d bytes for each update of %d", name, perUpdate, len(text))
+		}
+	}
 }

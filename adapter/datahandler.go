@@ -18,9 +18,9 @@ type dataHandler struct {
 	spare    *itemQueue       // of the goroutine that has the turn
 
 	mu   sync.Mutex
-	subs map[string]*Subscription // by item: from the SUB on, until the USB is served or Subscribe has failed
-	busy map[string]*itemQueue    // by item: requests not yet answered
-	over error                    // why nothing more is accepted
+	subs itemMap[*Subscription] // from the SUB on, until the USB is served or Subscribe has failed
+	busy itemMap[*itemQueue]    // requests not yet answered
+	over error                  // why nothing more is accepted
 }
 
 // itemQueue holds the requests for one item while there are any. Serving them is a task.
@@ -41,7 +41,7 @@ type itemRequest struct {
 const maxSpareWaiting = 64
 
 func newDataHandler(l *link, p DataProvider) *dataHandler {
-	h := &dataHandler{link: l, provider: p, subs: make(map[string]*Subscription), busy: make(map[string]*itemQueue)}
+	h := &dataHandler{link: l, provider: p}
 	h.answerer, _ = p.(SnapshotAnswerer)
 	h.unsub, _ = p.(Unsubscriber)
 	return h
@@ -78,16 +78,16 @@ func (h *dataHandler) push(item string, r itemRequest) (unserved *itemQueue) {
 		h.mu.Unlock()
 		return nil
 	}
-	q := h.busy[item]
+	q := h.busy.all[item]
 	if q == nil {
 		q = h.newQueue(item)
-		h.busy[item] = q
+		h.busy.put(item, q)
 		unserved = q
 	}
 	q.waiting = append(q.waiting, r)
 	var unwanted *Subscription
 	if r.method == ari.USB {
-		unwanted = h.subs[item]
+		unwanted = h.subs.all[item]
 	}
 	h.mu.Unlock()
 	if unwanted != nil {
@@ -112,7 +112,7 @@ func (q *itemQueue) next() (r itemRequest, late, ok bool) {
 	if q.done == len(q.waiting) {
 		q.waiting, q.done = q.waiting[:0], 0
 		if h.over == nil {
-			delete(h.busy, q.item)
+			h.busy.remove(q.item)
 		}
 		return itemRequest{}, false, false
 	}
@@ -214,9 +214,9 @@ func (h *dataHandler) unsubscribe(item, id string, alone bool) error {
 func (h *dataHandler) add(sub *Subscription) bool {
 	h.mu.Lock()
 	over := h.over
-	before := h.subs[sub.item]
+	before := h.subs.all[sub.item]
 	if over == nil {
-		h.subs[sub.item] = sub
+		h.subs.put(sub.item, sub)
 		h.forget(before)
 	}
 	h.mu.Unlock()
@@ -232,7 +232,7 @@ func (h *dataHandler) add(sub *Subscription) bool {
 // accept notes that the provider has taken sub.
 func (h *dataHandler) accept(sub *Subscription) {
 	h.mu.Lock()
-	if h.over == nil && h.subs[sub.item] == sub {
+	if h.over == nil && h.subs.all[sub.item] == sub {
 		sub.accepted = true
 		h.link.stats.items.Add(1)
 	}
@@ -242,8 +242,8 @@ func (h *dataHandler) accept(sub *Subscription) {
 // drop ends the subscription of an item, if there is one, and tells whether the provider has taken it.
 func (h *dataHandler) drop(item string) (sub *Subscription, accepted bool) {
 	h.mu.Lock()
-	if sub = h.subs[item]; sub != nil {
-		delete(h.subs, item)
+	if sub = h.subs.all[item]; sub != nil {
+		h.subs.remove(item)
 		accepted = h.forget(sub)
 	}
 	h.mu.Unlock()
@@ -266,12 +266,12 @@ func (h *dataHandler) forget(sub *Subscription) (accepted bool) {
 func (h *dataHandler) ended(cause error) {
 	h.mu.Lock()
 	h.over = cause
-	subs := h.subs
-	h.subs = nil
-	for _, q := range h.busy {
+	subs := h.subs.all
+	h.subs.all = nil
+	for _, q := range h.busy.all {
 		q.waiting, q.done = nil, 0
 	}
-	clear(h.busy)
+	h.busy.all = nil
 	for _, sub := range subs {
 		h.forget(sub)
 	}

@@ -11,8 +11,8 @@ import (
 
 var scratch = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
 
-// Buffers that one huge event has grown are not kept.
-const maxScratch = 64 << 10
+// Larger buffers are not kept.
+const maxScratch = 4 << 20
 
 // send sends an event whose fields encode appends. encode must not fail and must not run user code: the lock of the writer may be held.
 func (s *Subscription) send(kind eventKind, encode func(dst []byte) []byte) error {

@@ -49,7 +49,8 @@ type writer struct {
 	instant *instant // nil: nothing is written in place
 }
 
-// A buffer that a burst has grown beyond this is not kept. It is above DefaultMaxPending, or a fast feed would allocate for every write.
+// A buffer larger than this is only kept while at least a quarter of it is needed. It is above DefaultMaxPending, or a fast feed would allocate for every
+// write.
 const maxSpare = 1 << 20
 
 func newWriter(ctx context.Context, s *settings, conn net.Conn) *writer {
@@ -257,9 +258,9 @@ func (w *writer) take() (buf []byte, updates int) {
 	return buf, updates
 }
 
-// keep keeps a buffer for later use. mu is held.
+// keep keeps a buffer that has been written for later use. mu is held.
 func (w *writer) keep(buf []byte) {
-	if cap(buf) <= maxSpare {
+	if cap(buf) <= maxSpare || len(buf) >= cap(buf)/4 {
 		w.spare = buf[:0]
 	}
 }

@@ -41,7 +41,7 @@ var (
 	transcriptsTable = &Table{
 		Title: "Our SDK and the official Adapter SDKs, the same script",
 		Intro: "A scripted proxy plays the same requests to the adapter written with each official SDK and to the same adapter written with ours.\n" +
-"A pass means that all lines of the row are equal byte for byte, or equal when decoded where the protocol versions differ.\n\n" + ownTests,
+			"A pass means that all lines of the row are equal byte for byte, or equal when decoded where the protocol versions differ.\n\n" + ownTests,
 		Peers: adapterSDKs,
 	}
 	report = &Report{Tables: []*Table{adaptersTable, transcriptsTable}}

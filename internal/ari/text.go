@@ -2,6 +2,7 @@ package ari
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -93,6 +94,7 @@ func AppendString[S ~string | ~[]byte](dst []byte, enc Encoding, s S) []byte {
 }
 
 func appendSmart[S ~string | ~[]byte](dst []byte, s S) []byte {
+	dst = slices.Grow(dst, len(s))
 	start := 0
 	for i := 0; i < len(s); {
 		if i+8 <= len(s) && suspects(load8(s, i)) == 0 {
