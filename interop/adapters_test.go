@@ -51,6 +51,7 @@ func adapters(t *testing.T, peer string) {
 	sc.try(t, "credentials accepted", func(t *testing.T, o *outcome) { credentials(t, peer) })
 	sc.try(t, "credentials refused", func(t *testing.T, o *outcome) { wrongCredentials(t, peer, o) })
 	sc.try(t, "TLS", func(t *testing.T, o *outcome) { encrypted(t, peer) })
+	sc.try(t, "client certificate: NotifyUser with its principal", func(t *testing.T, o *outcome) { principals(t, peer) })
 	sc.try(t, "data on two connections (notify_port)", func(t *testing.T, o *outcome) { twoConnections(t, s, o) })
 }
 

@@ -3,6 +3,7 @@
 package interop
 
 import (
+	"crypto/tls"
 	"fmt"
 	"strings"
 	"sync"
@@ -35,7 +36,13 @@ type subscription struct {
 // openSession creates a session for a user. Refused, it returns the CONERR and a nil client.
 func openSession(t *testing.T, url, set, user string) (*client, tlcp.Line) {
 	t.Helper()
-	conn, err := wsconn.Dial(t.Context(), url+"/lightstreamer", wsconn.DialOptions{Subprotocol: tlcp.Latest.Subprotocol()})
+	return openSessionOver(t, nil, url, set, user)
+}
+
+// openSessionOver is openSession with TLS, unless config is nil.
+func openSessionOver(t *testing.T, config *tls.Config, url, set, user string) (*client, tlcp.Line) {
+	t.Helper()
+	conn, err := wsconn.Dial(t.Context(), url+"/lightstreamer", wsconn.DialOptions{Subprotocol: tlcp.Latest.Subprotocol(), TLS: config})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,9 @@
 package interop
 
 import (
+	"crypto/tls"
+	"crypto/x509"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -166,4 +169,37 @@ func encrypted(t *testing.T, peer string) {
 	s := startServer(t, peer, plan{folder: folder, params: `<param name="tls">Y</param><param name="tls.keystore.type">PEM</param>
 		<param name="tls.keystore.keystore_file">proxy.pem</param><param name="tls.keystore.keystore_password">none</param>`, peer: settings{CA: ca}})
 	merge(t, s)
+}
+
+// principals has a client with a certificate, and one without, come through a port that asks for it.
+func principals(t *testing.T, peer string) {
+	folder := t.TempDir()
+	store, ca := certificate(t, folder)
+	pair, err := tls.LoadX509KeyPair(store, store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trusted, err := os.ReadFile(ca)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(trusted)
+	s := startServer(t, peer, plan{clients: &tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: pool}})
+	for user, config := range map[string]*tls.Config{
+		"certified": {ServerName: "localhost", RootCAs: pool, Certificates: []tls.Certificate{pair}},
+		"nobody":    {ServerName: "localhost", RootCAs: pool},
+	} {
+		c, line := openSessionOver(t, config, s.url, "LAB", user)
+		if c == nil {
+			t.Fatalf("user %s is refused: %s", user, show(line))
+		}
+		s.peer.rewind()
+		call := s.peer.await("notifyUserAuth", func(c call) bool { return c.str("user") == user })
+		var want any // null without a certificate
+		if user == "certified" {
+			want = "CN=localhost"
+		}
+		expectArgs(t, call, map[string]any{"password": "secret of " + user, "principal": want})
+	}
 }

@@ -126,7 +126,7 @@ func startPeer(t *testing.T, peer string, s settings) *process {
 		if t.Failed() {
 			p.mu.Lock()
 			defer p.mu.Unlock()
-			t.Logf("the peer's last calls: %v\nits errors:\n%s", p.calls[max(0, len(p.calls)-10):], tail(p.stderr.String()))
+			t.Logf("the peer (%v), its last calls: %v\nits errors:\n%s", cmd.ProcessState, p.calls[max(0, len(p.calls)-10):], tail(p.stderr.String()))
 		}
 	})
 	return p

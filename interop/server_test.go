@@ -7,6 +7,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -31,7 +32,8 @@ type plan struct {
 	dataParams     string
 	folder         string // of the adapters.xml
 	peer           settings
-	waitNot        bool // the peer will not be accepted
+	waitNot        bool        // the peer will not be accepted
+	clients        *tls.Config // of the port for clients
 }
 
 // server is a broker with a set LAB, and the peer behind it.
@@ -90,7 +92,7 @@ func startServer(t *testing.T, peer string, p plan) *server {
 	}
 	s := &server{t: t, now: t, name: peer, log: &logBuffer{}}
 	s.r, err = broker.Start(t.Context(), broker.Config{
-		Addr: "127.0.0.1:0", Sets: []*adaptersxml.Set{set}, Linger: -1,
+		Addr: "127.0.0.1:0", Sets: []*adaptersxml.Set{set}, Linger: -1, TLSConfig: p.clients,
 		Logger: slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {
@@ -181,7 +183,7 @@ func certificate(t *testing.T, folder string) (store, ca string) {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {

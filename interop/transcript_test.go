@@ -33,6 +33,7 @@ type wire struct {
 	changed chan struct{}
 	lines   []string
 	first   map[int]string // what each connection began with
+	ended   int            // connections that have
 }
 
 // listenForPeer opens the ports of an adapter.
@@ -82,6 +83,11 @@ func (w *wire) read(i int, c net.Conn) {
 		w.changed = make(chan struct{})
 		w.mu.Unlock()
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ended++
+	close(w.changed)
+	w.changed = make(chan struct{})
 }
 
 func (w *wire) send(line []byte) {
@@ -186,12 +192,12 @@ func play(t *testing.T, wires map[ari.Channel]*wire, steps []step) played {
 	return p
 }
 
-// awaitOrEnd waits for a line, or for the silence of an adapter that is gone.
+// awaitOrEnd waits for a line, or for the end of the adapter's connections.
 func (w *wire) awaitOrEnd(prefix string) {
-	over := time.After(2 * time.Second)
+	over := time.After(patience)
 	for {
 		w.mu.Lock()
-		found := slices.ContainsFunc(w.lines, func(l string) bool { return strings.HasPrefix(l, prefix) })
+		found := w.ended == len(w.conns) || slices.ContainsFunc(w.lines, func(l string) bool { return strings.HasPrefix(l, prefix) })
 		changed := w.changed
 		w.mu.Unlock()
 		if found {

@@ -17,7 +17,7 @@ import (
 )
 
 // patience bounds every wait; it only decides how long a failure takes.
-const patience = 40 * time.Second
+const patience = time.Minute
 
 // table is this part's in the report.
 var table = &interop.Table{

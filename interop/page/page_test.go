@@ -26,7 +26,7 @@ import (
 )
 
 const (
-	patience = 40 * time.Second
+	patience = time.Minute
 	// goesOn is how long the page may show old values after the adapter was killed. The one that starts it anew waits for a while first.
 	goesOn  = 5 * time.Second
 	restart = 500 * time.Millisecond

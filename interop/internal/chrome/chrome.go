@@ -10,17 +10,21 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
+// Path is the browser's: $CHROME, or a Chromium that is installed. Empty: there is none.
+func Path() string {
+	for _, name := range []string{os.Getenv("CHROME"), "chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	return ""
+}
+
 // Open starts a headless Chromium of its own for a test and returns the context of its tab. The browser ends with the test, before what was
 // registered with Cleanup earlier. The test fails if there is none; $CHROME can name it.
 func Open(tb testing.TB) context.Context {
 	tb.Helper()
-	var browser string
-	for _, name := range []string{os.Getenv("CHROME"), "chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			browser = path
-			break
-		}
-	}
+	browser := Path()
 	if browser == "" {
 		tb.Fatal("Chromium is missing: run \"apt-get install chromium\", or set CHROME to its path")
 	}
