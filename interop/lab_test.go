@@ -25,11 +25,12 @@ var adapterSDKs = []Peer{
 }
 
 // ownTests is what was looked for in the packages themselves; it holds for the versions that are named.
-const ownTests = "Tests of their own come with two of the packages of this lab: the source distribution of the Python `lightstreamer-adapter` 1.3.1 (`tests`) and the\n" +
-	"npm package `lightstreamer-adapter` 1.5.3 (`test`). They hold the SDK that they come with, called in its own language (Node.js: on streams in memory),\n" +
-	"to lines of ARI 1.8.3. Our SDK, like Java's, speaks 1.9, whose lines are encoded in another way, so that these tests cannot be run against it; the script here has the\n" +
-	"same requests. None come with `lightstreamer-client-lib` 2.2.3 (source distribution), `lightstreamer-client-node` 9.2.2, `lightstreamer-client-web` 9.2.3,\n" +
-	"nor with `ls-adapter-remote` 1.7.0, `ls-log-adapter-java` 1.0.2 and `ls-javase-client` 5.2.1 (jars and sources; there are no artifacts with tests)."
+const ownTests = "Tests of their own come with two of the packages of this lab: the source distribution of the Python `lightstreamer-adapter` 1.3.1 (`tests`) and\n" +
+	"the npm package `lightstreamer-adapter` 1.5.3 (`test`). They hold the SDK that they come with, called in its own language (with Node.js: on streams in\n" +
+	"memory), to lines of ARI 1.8.3 and to attributes of its objects. Our SDK, like Java's, speaks 1.9, where texts are encoded in another way. So they are not run;\n" +
+	"the script here plays requests of the same kinds. No tests come with `lightstreamer-client-lib` 2.2.3 (source distribution),\n" +
+	"`lightstreamer-client-node` 9.2.2 and `lightstreamer-client-web` 9.2.3, nor with `ls-adapter-remote` 1.7.0, `ls-log-adapter-java` 1.0.2 and\n" +
+	"`ls-javase-client` 5.2.1, of which there are jars and sources, but no artifacts with tests."
 
 var (
 	adaptersTable = &Table{

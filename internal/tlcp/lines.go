@@ -78,7 +78,7 @@ func AppendCONS(dst []byte, b Bandwidth) []byte {
 	return append(dst, EOL...)
 }
 
-// AppendPROG appends the number of data notifications from which a recovery goes on.
+// AppendPROG appends the number of data notifications from which a flow goes on: that of a recovery, or of a bind over HTTP.
 func AppendPROG(dst []byte, count int64) []byte {
 	return append(appendIntArg(append(dst, "PROG"...), count), EOL...)
 }
