@@ -21,7 +21,7 @@ const (
 	lookEvery = 16
 	// writesInPlace is how many updates a millisecond may be written by those who send them, if nothing else is going on. Waking a goroutine takes longer
 	// than a write; but when there is much to send, writing many updates at once costs far less.
-	writesInPlace = 8
+	writesInPlace = 16
 )
 
 // look brings the stamp up to date; with exact false it may be some updates old.
