@@ -5,21 +5,20 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"testing"
 
 	"github.com/lightstreamer-go/lightstreamer/adapter"
 )
 
-// BenchmarkRequests asks a Metadata Adapter over a loopback connection, with so many requests open.
-func BenchmarkRequests(b *testing.B) {
-	for _, open := range []int{1, 64, 1024} {
-		b.Run(fmt.Sprint(open), func(b *testing.B) { benchmarkRequests(b, open) })
-	}
+// asker is a proxy on a loopback connection, with a server that is initialised.
+type asker struct {
+	b    *testing.B
+	conn net.Conn
+	in   *bufio.Reader
 }
 
-func benchmarkRequests(b *testing.B, open int) {
+func newAsker(b *testing.B, initMethod string, server func(addr string) adapter.Runner) *asker {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
@@ -27,88 +26,68 @@ func benchmarkRequests(b *testing.B, open int) {
 	defer l.Close()
 	ctx, cancel := context.WithCancel(b.Context())
 	done := make(chan error, 1)
-	s := &adapter.MetadataServer{Provider: adapter.DefaultMetadata{}, Addr: l.Addr().String()}
-	go func() { done <- s.Run(ctx) }()
+	go func() { done <- server(l.Addr().String()).Run(ctx) }()
 	conn, err := l.Accept()
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer func() {
+	b.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
 			b.Error(err)
 		}
 		_ = conn.Close()
-	}()
-	in := bufio.NewReaderSize(conn, 64<<10)
-	replies := func(n int) {
-		for range n {
-			if _, err := in.ReadSlice('\n'); err != nil {
-				b.Fatal(err)
-			}
+	})
+	a := &asker{b, conn, bufio.NewReaderSize(conn, 64<<10)}
+	a.ask([]byte("1|"+initMethod+"|S|ARI.version|S|1.9.1\r\n"), 2) // RAC has come before
+	return a
+}
+
+// ask sends requests and reads that many replies.
+func (a *asker) ask(lines []byte, replies int) {
+	if _, err := a.conn.Write(lines); err != nil {
+		a.b.Fatal(err)
+	}
+	for range replies {
+		if _, err := a.in.ReadSlice('\n'); err != nil {
+			a.b.Fatal(err)
 		}
 	}
-	say := func(lines []byte) {
-		if _, err := conn.Write(lines); err != nil {
-			b.Fatal(err)
-		}
-	}
-	replies(1) // RAC
-	_, _ = io.WriteString(conn, "1|MPI|S|ARI.version|S|1.9.1\r\n")
-	replies(1)
-	var window bytes.Buffer
+}
+
+// BenchmarkRequests asks a Metadata Adapter, with so many requests open.
+func BenchmarkRequests(b *testing.B) {
 	requests := []string{
 		"NUS|S|user|S|password|S|host|S|localhost:8080|S|user-agent|S|Mozilla/5.0 (X11; Linux x86_64)",
 		"GIS|S|user|S|item-1 item-2 item-3 item-4 item-5|S|S3a2b4c5d6e7f8",
 		"GSC|S|user|S|item-1 item-2 item-3 item-4 item-5|S|seq ts last time bid ask bidqty askqty|S|S3a2b4c5d6e7f8",
 	}
-	for i := range open {
-		fmt.Fprintf(&window, "1000001%x|%s\r\n", i, requests[i%len(requests)])
-	}
-	b.ReportAllocs()
-	b.ResetTimer()
-	for n := 0; n < b.N; n += open {
-		say(window.Bytes())
-		replies(open)
+	for _, open := range []int{1, 64, 1024} {
+		b.Run(fmt.Sprint(open), func(b *testing.B) {
+			a := newAsker(b, "MPI", func(addr string) adapter.Runner {
+				return &adapter.MetadataServer{Provider: adapter.DefaultMetadata{}, Addr: addr}
+			})
+			var window bytes.Buffer
+			for i := range open {
+				fmt.Fprintf(&window, "1000001%x|%s\r\n", i, requests[i%len(requests)])
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			for n := 0; n < b.N; n += open {
+				a.ask(window.Bytes(), open)
+			}
+		})
 	}
 }
 
 // BenchmarkSubscriptions subscribes and unsubscribes a thousand items at a time.
 func BenchmarkSubscriptions(b *testing.B) {
 	const items = 1000
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer l.Close()
-	ctx, cancel := context.WithCancel(b.Context())
-	done := make(chan error, 1)
-	s := &adapter.DataServer{Addr: l.Addr().String(), Provider: adapter.DataProviderFunc(func(_ context.Context, sub *adapter.Subscription) error {
-		return sub.SnapshotFollows()
-	})}
-	go func() { done <- s.Run(ctx) }()
-	conn, err := l.Accept()
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer func() {
-		cancel()
-		if err := <-done; err != nil {
-			b.Error(err)
-		}
-		_ = conn.Close()
-	}()
-	in := bufio.NewReaderSize(conn, 64<<10)
-	replies := func(n int) {
-		for range n {
-			if _, err := in.ReadSlice('\n'); err != nil {
-				b.Fatal(err)
-			}
-		}
-	}
-	replies(1) // RAC
-	_, _ = io.WriteString(conn, "1|DPI|S|ARI.version|S|1.9.1\r\n")
-	replies(1)
+	a := newAsker(b, "DPI", func(addr string) adapter.Runner {
+		return &adapter.DataServer{Addr: addr, Provider: adapter.DataProviderFunc(func(_ context.Context, sub *adapter.Subscription) error {
+			return sub.SnapshotFollows()
+		})}
+	})
 	var sub, usb bytes.Buffer
 	for i := range items {
 		fmt.Fprintf(&sub, "1000001%x|SUB|S|item-%d\r\n", i, i)
@@ -117,11 +96,7 @@ func BenchmarkSubscriptions(b *testing.B) {
 	b.ReportAllocs()
 	b.ResetTimer()
 	for n := 0; n < b.N; n += items {
-		for _, lines := range [][]byte{sub.Bytes(), usb.Bytes()} {
-			if _, err := conn.Write(lines); err != nil {
-				b.Fatal(err)
-			}
-			replies(items)
-		}
+		a.ask(sub.Bytes(), items)
+		a.ask(usb.Bytes(), items)
 	}
 }
