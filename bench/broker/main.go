@@ -71,6 +71,8 @@ func main() {
 	}
 }
 
+var errMissing = errors.New("updates are missing")
+
 func (o *options) check() error {
 	switch {
 	case o.sessions < 1 || o.items < 10 || o.items%10 != 0 || o.fanout < 1 || o.sessions%o.fanout != 0:
@@ -126,7 +128,7 @@ func run(ctx context.Context, o options) error {
 	}
 	result.print(os.Stdout)
 	if !result.complete() {
-		return errors.New("updates are missing")
+		return errMissing
 	}
 	return nil
 }
