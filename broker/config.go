@@ -24,7 +24,8 @@ type Config struct {
 	Addr string
 	// Listener, if not nil, is used instead of Addr. The broker closes it, if it does not start, too.
 	Listener net.Listener
-	// TLSConfig, if not nil, makes the client address speak TLS (https and wss). It must hold a certificate.
+	// TLSConfig, if not nil, makes the client address speak TLS (https and wss). It must hold a certificate. It is not changed, so that several
+	// brokers can have the same.
 	TLSConfig *tls.Config
 	// Handler serves every path that is not below /lightstreamer. Nil answers 404.
 	Handler http.Handler

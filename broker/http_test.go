@@ -257,10 +257,16 @@ func TestProtocols(t *testing.T) {
 		helper := httptest.NewUnstartedServer(nil)
 		helper.StartTLS() // for its certificate
 		defer helper.Close()
-		d := startDemo(t, Config{TLSConfig: &tls.Config{Certificates: helper.TLS.Certificates}})
+		own := &tls.Config{Certificates: helper.TLS.Certificates}
+		d := startDemo(t, Config{TLSConfig: own})
 		if !strings.HasPrefix(d.URL(), "https://127.0.0.1:") {
 			t.Errorf("URL %s", d.URL())
 		}
+		defer func() {
+			if own.NextProtos != nil || own.CipherSuites != nil {
+				t.Errorf("the broker has changed a configuration that is not its own: %q", own.NextProtos)
+			}
+		}()
 		trust := helper.Client().Transport.(*http.Transport).TLSClientConfig
 		for proto, h2 := range map[int]bool{1: false, 2: true} {
 			transport := &http.Transport{TLSClientConfig: trust.Clone(), ForceAttemptHTTP2: h2}

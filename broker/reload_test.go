@@ -2,6 +2,7 @@ package broker
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -25,15 +26,19 @@ func writeSet(t *testing.T, id, metadata, data string) string {
 	return file
 }
 
-// freePort is one that nobody listens on at the moment.
+// freePort is one that nobody listens on at the moment. It is none of those that systems give to outgoing connections: one of these could take it while
+// it is free, even that of an adapter that dials it, which is then connected to itself.
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		port := 20_000 + rand.IntN(12_000)
+		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			continue
+		}
+		l.Close()
+		return port
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // dataOn is a data side on a port.

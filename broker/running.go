@@ -127,7 +127,7 @@ func (r *Running) serve(ctx, life context.Context) {
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true)
 	r.server = &http.Server{
-		Handler: r.front, TLSConfig: r.cfg.TLSConfig, Protocols: protocols,
+		Handler: r.front, TLSConfig: r.cfg.TLSConfig.Clone(), Protocols: protocols,
 		ReadHeaderTimeout: r.cfg.ReadTimeout, IdleTimeout: r.cfg.IdleTimeout, MaxHeaderBytes: r.cfg.Limits.Header,
 		BaseContext: func(net.Listener) context.Context { return life },
 		ErrorLog:    slog.NewLogLogger(r.log.Handler(), slog.LevelDebug),

@@ -33,7 +33,7 @@ func TestHTTPStreaming(t *testing.T) {
 		for _, method := range []string{http.MethodPost, http.MethodGet} {
 			t.Run(tt.name+" "+method, func(t *testing.T) {
 				t.Parallel()
-				const limit = 500 * time.Millisecond
+				const limit = 3 * time.Second // for the handshake, too, of all these tests at a time
 				d := startDemo(t, Config{TLSConfig: tt.tls, ReadTimeout: limit, IdleTimeout: limit, WriteTimeout: patience})
 				transport := tt.transport.Clone()
 				client := &http.Client{Transport: transport}
