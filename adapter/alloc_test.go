@@ -60,10 +60,10 @@ func TestUpdatesDoNotAllocate(t *testing.T) {
 	sub := subscribed(t)
 	row := sub.Row(adapter.NewSchema(quoteNames...))
 	bytes := make([][]byte, len(quoteValues))
-	fields := adapter.Fields{}
+	fields, texts := adapter.Fields{}, map[string]string{}
 	for i, v := range quoteValues {
 		bytes[i] = []byte(v)
-		fields[quoteNames[i]] = v
+		fields[quoteNames[i]], texts[quoteNames[i]] = v, v
 	}
 	type quote struct {
 		Seq  int     `ls:"seq"`
@@ -80,6 +80,8 @@ func TestUpdatesDoNotAllocate(t *testing.T) {
 		"strings":            func() error { return row.Update(quoteValues...) },
 		"bytes":              func() error { return row.UpdateBytes(bytes...) },
 		"a map built before": func() error { return sub.Update(fields) },
+		"a map of strings":   func() error { return sub.UpdateStrings(texts) },
+		"a row as a map":     func() error { return sub.ModifyStrings("key", texts) },
 	} {
 		// The writer's buffers grow while it catches up: give them time to.
 		for range 10000 {
@@ -105,6 +107,18 @@ func BenchmarkUpdate(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			if err := row.Update(quoteValues...); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("strings", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			fields := make(map[string]string, len(quoteNames))
+			for i, name := range quoteNames {
+				fields[name] = quoteValues[i]
+			}
+			if err := sub.UpdateStrings(fields); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -130,8 +130,11 @@ func TestEventsOnTheWire(t *testing.T) {
 			row.UpdateBytes([]byte("#"), nil),
 			sub.Add("k1", adapter.Fields{"q": "1"}),
 			sub.Modify("k1", adapter.Fields{"q": "2"}),
+			sub.ModifyStrings("k1", map[string]string{"q": "#"}),
 			sub.Delete("k1"),
 			sub.ClearSnapshot(),
+			sub.UpdateStrings(map[string]string{"last price": "100%|"}),
+			sub.UpdateStrings(nil),
 		)
 	})))
 	c := p.acceptData()
@@ -156,8 +159,11 @@ func TestEventsOnTheWire(t *testing.T) {
 		update+"|S|last price|S|%23|S|a%7Cb|S|#",
 		update+"|S|key|S|k1|S|command|S|ADD|S|q|S|1",
 		update+"|S|key|S|k1|S|command|S|UPDATE|S|q|S|2",
+		update+"|S|key|S|k1|S|command|S|UPDATE|S|q|S|%23",
 		update+"|S|key|S|k1|S|command|S|DELETE",
 		"CLS"+head,
+		update+"|S|last price|S|100%25%7C",
+		update,
 		"2|SUB|V",
 	)
 }
@@ -326,41 +332,44 @@ func TestPanicBecomesAnError(t *testing.T) {
 
 // The storm of ari.md §8.9: SUB, USB, SUB, USB, SUB with the first at work.
 func TestRequestsQueuedBehindOneAtWork(t *testing.T) {
-	p := newProxy(t)
-	atWork, goOn := make(chan *adapter.Subscription, 8), make(chan struct{})
-	var unsubscribed []*adapter.Subscription
-	start(t, dataServer(t, p, &provider{
-		subscribe: func(_ context.Context, sub *adapter.Subscription) error {
-			atWork <- sub
-			<-goOn
-			return nil
-		},
-		unsubscribe: func(_ context.Context, sub *adapter.Subscription) error {
-			unsubscribed = append(unsubscribed, sub)
-			return nil
-		},
-	}))
-	c := p.acceptData()
-	c.say("2|SUB|S|i")
-	first := <-atWork
-	c.say("3|USB|S|i", "4|SUB|S|i", "5|USB|S|i", "6|SUB|S|i")
-	<-first.Context().Done() // already: nobody wants it any more
-	if cause := context.Cause(first.Context()); !errors.Is(cause, adapter.ErrUnsubscribed) {
-		t.Errorf("cause = %v, want ErrUnsubscribed", cause)
-	}
-	close(goOn)
-	c.expect("2|SUB|V", "3|USB|V", "4|SUB|EU|Subscribe request come too late", "5|USB|V")
-	last := <-atWork
-	c.expect("EOS|S|i|S|6", "6|SUB|V")
-	if len(atWork) != 0 {
-		t.Error("the skipped subscription reached the provider")
-	}
-	if len(unsubscribed) != 1 || unsubscribed[0] != first {
-		t.Errorf("Unsubscribe was called for %v, want the first alone", unsubscribed)
-	}
-	if last.Context().Err() != nil {
-		t.Error("the last subscription has ended")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		p := newProxy(t)
+		atWork, goOn := make(chan *adapter.Subscription, 8), make(chan struct{})
+		var unsubscribed []*adapter.Subscription
+		start(t, dataServer(t, p, &provider{
+			subscribe: func(_ context.Context, sub *adapter.Subscription) error {
+				atWork <- sub
+				<-goOn
+				return nil
+			},
+			unsubscribe: func(_ context.Context, sub *adapter.Subscription) error {
+				unsubscribed = append(unsubscribed, sub)
+				return nil
+			},
+		}))
+		c := p.acceptData()
+		c.say("2|SUB|S|i")
+		first := <-atWork
+		c.say("3|USB|S|i", "4|SUB|S|i", "5|USB|S|i", "6|SUB|S|i")
+		<-first.Context().Done() // already: nobody wants it any more
+		if cause := context.Cause(first.Context()); !errors.Is(cause, adapter.ErrUnsubscribed) {
+			t.Errorf("cause = %v, want ErrUnsubscribed", cause)
+		}
+		synctest.Wait() // for the others to be read
+		close(goOn)
+		c.expect("2|SUB|V", "3|USB|V", "4|SUB|EU|Subscribe request come too late", "5|USB|V")
+		last := <-atWork
+		c.expect("EOS|S|i|S|6", "6|SUB|V")
+		if len(atWork) != 0 {
+			t.Error("the skipped subscription reached the provider")
+		}
+		if len(unsubscribed) != 1 || unsubscribed[0] != first {
+			t.Errorf("Unsubscribe was called for %v, want the first alone", unsubscribed)
+		}
+		if last.Context().Err() != nil {
+			t.Error("the last subscription has ended")
+		}
+	})
 }
 
 func TestItemsDoNotWaitForEachOther(t *testing.T) {
@@ -411,6 +420,8 @@ func TestLateEventsAreDropped(t *testing.T) {
 	for name, send := range map[string]func() error{
 		"Update":                func() error { return old.Update(adapter.Fields{"f": "late"}) },
 		"Snapshot":              func() error { return old.Snapshot(adapter.Fields{"f": "late"}) },
+		"UpdateStrings":         func() error { return old.UpdateStrings(map[string]string{"f": "late"}) },
+		"AddStrings":            func() error { return old.AddStrings("k", nil) },
 		"Row.Update":            func() error { return row.Update("late") },
 		"Row.UpdateBytes":       func() error { return row.UpdateBytes(nil) },
 		"Add":                   func() error { return old.Add("k", nil) },
@@ -458,6 +469,7 @@ func TestBadArguments(t *testing.T) {
 			`2 values for the 1 fields`:                          sub.Row(adapter.NewSchema("f")).Update("1", "2"),
 			`field "key" is filled in by the call`:               sub.Add("k", adapter.Fields{"key": "other"}),
 			`field "command" is filled in by the call`:           sub.Modify("k", adapter.Fields{"command": "ADD"}),
+			`field "key" is filled in`:                           sub.AddStrings("k", map[string]string{"key": "other"}),
 			`field "f": unknown algorithm 'X'`:                   sub.DeclareFieldDiffOrder(adapter.FieldDiffOrder{"f": {'X'}}),
 			`field "t": Time.MarshalText: year outside of range`: sub.Update(adapter.Fields{"t": time.Date(12345, 1, 1, 0, 0, 0, 0, time.UTC)}),
 		} {

@@ -124,6 +124,23 @@ func ExampleSchema() {
 	// 2|SUB|V
 }
 
+// Values that are all text need no conversion; one map serves for all the events.
+func ExampleSubscription_UpdateStrings() {
+	quotes := adapter.DataProviderFunc(func(_ context.Context, sub *adapter.Subscription) error {
+		quote := map[string]string{"last": "12.34"}
+		_ = sub.SnapshotStrings(quote)
+		quote["last"] = "12.35"
+		return sub.UpdateStrings(quote)
+	})
+	play(func(dial dialFunc) adapter.Runner {
+		return &adapter.DataServer{Provider: quotes, Addr: "localhost:8001", Dial: dial}
+	}, "1|DPI|S|ARI.version|S|1.9.1", "2|SUB|S|EURUSD")
+	// Output:
+	// UD3|S|EURUSD|S|2|B|1|S|last|S|12.34
+	// UD3|S|EURUSD|S|2|B|0|S|last|S|12.35
+	// 2|SUB|V
+}
+
 type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
 
 // play runs a server against a proxy that sends the given requests, each after the reply to the one before, and prints what

@@ -17,7 +17,7 @@ import (
 //   - [encoding.TextMarshaler]: its text
 //
 // Any other value is an error that names field and type, and nothing is sent. The map and what it holds are read only during
-// the call. For feeds that send the same fields each time, [Schema] is faster.
+// the call. For values that are all text, [Subscription.UpdateStrings] is faster; for feeds that send the same fields each time, [Schema] is.
 type Fields map[string]any
 
 func appendFields(dst []byte, fields Fields) ([]byte, error) {
@@ -28,6 +28,13 @@ func appendFields(dst []byte, fields Fields) ([]byte, error) {
 		}
 	}
 	return dst, nil
+}
+
+func appendStrings(dst []byte, fields map[string]string) []byte {
+	for name, value := range fields {
+		dst = ari.AppendField(dst, wire, name, value)
+	}
+	return dst
 }
 
 // wire is the encoding of everything that data adapters send: they refuse proxies that do not speak 1.9.1.

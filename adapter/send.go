@@ -45,14 +45,19 @@ func (s *Subscription) sendCopy(kind eventKind, encode func(dst []byte) ([]byte,
 }
 
 func (s *Subscription) sendFields(kind eventKind, command, key string, fields Fields) error {
-	if command != "" {
-		if err := s.checkFilledIn(command, fields); err != nil {
-			return err
-		}
+	if err := checkFilledIn(s, command, fields); err != nil {
+		return err
 	}
 	return s.sendCopy(kind, func(dst []byte) ([]byte, error) {
 		return appendFields(appendCommand(dst, command, key), fields)
 	})
+}
+
+func (s *Subscription) sendStrings(kind eventKind, command, key string, fields map[string]string) error {
+	if err := checkFilledIn(s, command, fields); err != nil {
+		return err
+	}
+	return s.send(kind, func(dst []byte) []byte { return appendStrings(appendCommand(dst, command, key), fields) })
 }
 
 func (r Row) send(kind eventKind, command, key string, values []string) error {

@@ -125,6 +125,27 @@ func (s *Subscription) Modify(key string, fields Fields) error {
 // Delete sends, for an item in COMMAND mode, the end of a row, as a live event. Wire: UD3 with command DELETE.
 func (s *Subscription) Delete(key string) error { return s.sendFields(live, "DELETE", key, nil) }
 
+// UpdateStrings is Update for values that are all text. It is faster, as nothing has to be boxed, and does not allocate. The map is read only during the
+// call; so it can be used again for the next event.
+func (s *Subscription) UpdateStrings(fields map[string]string) error {
+	return s.sendStrings(live, "", "", fields)
+}
+
+// SnapshotStrings is Snapshot for values that are all text; see UpdateStrings.
+func (s *Subscription) SnapshotStrings(fields map[string]string) error {
+	return s.sendStrings(snapshot, "", "", fields)
+}
+
+// AddStrings is Add for values that are all text; see UpdateStrings.
+func (s *Subscription) AddStrings(key string, fields map[string]string) error {
+	return s.sendStrings(snapshotIfOpen, "ADD", key, fields)
+}
+
+// ModifyStrings is Modify for values that are all text; see UpdateStrings.
+func (s *Subscription) ModifyStrings(key string, fields map[string]string) error {
+	return s.sendStrings(live, "UPDATE", key, fields)
+}
+
 // SnapshotFollows declares, in Subscribe, that the item has a snapshot which will be sent later. Without it, and without a snapshot event sent
 // in Subscribe, the item is taken to have no snapshot. End the snapshot with EndOfSnapshot, or clients of the DISTINCT and COMMAND modes
 // wait for it. After the snapshot's end it returns [ErrSnapshotEnded].
@@ -274,7 +295,10 @@ func (s *Subscription) openSnapshot() {
 }
 
 // checkFilledIn refuses fields that a COMMAND verb fills in by itself.
-func (s *Subscription) checkFilledIn(command string, fields Fields) error {
+func checkFilledIn[V any](s *Subscription, command string, fields map[string]V) error {
+	if command == "" {
+		return nil
+	}
 	for _, name := range [...]string{"key", "command"} {
 		if _, ok := fields[name]; ok {
 			return s.fail(command, fmt.Errorf("field %q is filled in by the call; leave it out", name))

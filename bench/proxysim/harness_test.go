@@ -69,6 +69,7 @@ func TestSDKPasses(t *testing.T) {
 	bin := build(t, "gosdk")
 	passes(t, &peer{Name: "gosdk", Cmd: []string{bin}})
 	passes(t, &peer{Name: "gosdk-map", Cmd: []string{bin}, Env: []string{"FORM=map"}, Only: []string{"credit", "credit8t", "large", "wide", "escape"}})
+	passes(t, &peer{Name: "gosdk-any", Cmd: []string{bin}, Env: []string{"FORM=any"}, Only: []string{"credit"}})
 	passes(t, &peer{Name: "gosdk-struct", Cmd: []string{bin}, Env: []string{"FORM=struct"}, Only: []string{"credit", "credit8t", "latency"}})
 }
 

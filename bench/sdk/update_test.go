@@ -44,6 +44,17 @@ func mapUpdate(sub *adapter.Subscription, names, vals []string) func() error {
 	}
 }
 
+// stringsUpdate is mapUpdate with a map of strings.
+func stringsUpdate(sub *adapter.Subscription, names, vals []string) func() error {
+	return func() error {
+		fields := make(map[string]string, len(names))
+		for i, name := range names {
+			fields[name] = vals[i]
+		}
+		return sub.UpdateStrings(fields)
+	}
+}
+
 // upTo returns the numbers of items to measure with; -short leaves out those that take long to subscribe.
 func upTo(items ...int) []int {
 	if testing.Short() {
@@ -67,6 +78,7 @@ func BenchmarkUpdate(b *testing.B) {
 	q := &quote{Seq: 1000000001, TS: vals[1], Last: vals[2], Time: vals[3], Bid: vals[4], Ask: vals[5], BidQty: vals[6], AskQty: vals[7]}
 	b.Run("form=row", func(b *testing.B) { loop(b, func() error { return row.Update(vals...) }) })
 	b.Run("form=bytes", func(b *testing.B) { loop(b, func() error { return row.UpdateBytes(raw...) }) })
+	b.Run("form=strings", func(b *testing.B) { loop(b, stringsUpdate(sub, names, vals)) })
 	b.Run("form=map", func(b *testing.B) { loop(b, mapUpdate(sub, names, vals)) })
 	b.Run("form=struct", func(b *testing.B) { loop(b, func() error { return quotes.Update(sub, q) }) })
 }
@@ -88,6 +100,7 @@ func BenchmarkShape(b *testing.B) {
 		}
 		run("shape="+shape+"/form=row", func() error { return row.Update(vals...) })
 		if shape == "wide" {
+			run("shape=wide/form=strings", stringsUpdate(sub, names, vals))
 			run("shape=wide/form=map", mapUpdate(sub, names, vals))
 		}
 		if shape == "large" {

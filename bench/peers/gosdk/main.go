@@ -1,5 +1,5 @@
 // Command gosdk is the SDK's entry in the benchmark: an adapter program that honours the harness's contract, written as a user of the SDK would write
-// it. FORM chooses the event form: "row" (default), "map", "struct" (the eight plain fields only).
+// it. FORM chooses the event form: "row" (default), "map" (of strings), "any" (a map of any), "struct" (the eight plain fields only).
 package main
 
 import (
@@ -87,6 +87,14 @@ func (f *feed) sender(subs []*adapter.Subscription) work.Send {
 	switch f.form {
 	case "map":
 		return func(item int, values []string) bool {
+			fields := make(map[string]string, len(values))
+			for i, name := range f.Names {
+				fields[name] = values[i]
+			}
+			return subs[item].UpdateStrings(fields) == nil
+		}
+	case "any":
+		return func(item int, values []string) bool {
 			fields := make(adapter.Fields, len(values))
 			for i, name := range f.Names {
 				fields[name] = values[i]
@@ -102,7 +110,7 @@ func (f *feed) sender(subs []*adapter.Subscription) work.Send {
 	case "", "row":
 		return func(item int, values []string) bool { return subs[item].Row(f.schema).Update(values...) == nil }
 	}
-	fmt.Fprintf(os.Stderr, "FORM is %q; it has to be row, map or struct\n", f.form)
+	fmt.Fprintf(os.Stderr, "FORM is %q; it has to be row, map, any or struct\n", f.form)
 	os.Exit(2)
 	return nil
 }
