@@ -37,17 +37,17 @@ type calls struct {
 type task interface {
 	// name returns what it is: "Subscribe" and the item, or a method.
 	name() (what, item string)
-	// run does it. alone says that no other request is known to wait.
-	run(alone bool)
-	// recycle may take the task apart for the next one: nobody else knows it, and it has been run on the goroutine that has the turn.
-	recycle()
+	// run does it, and tells whether the goroutine still has the turn with which it began.
+	run(place) (kept bool)
+	// recycle may take the task apart for a later one of the turn: nobody else knows it, and it has been run on the goroutine that has the turn.
+	recycle(*turn)
 }
 
 // worker is a goroutine that runs tasks. It keeps its stack between them, which a new goroutine would have to grow again.
 type worker struct {
 	wake    chan struct{} // one signal for each time it was parked; closed: end
 	current task          // what it is at, guarded by calls.mu
-	turn    uint64        // the state of the turn in the last task that it ran as its holder
+	turn    uint64        // the state of its turn in the callback that it is at; 0: it is at none, or has no turn
 }
 
 const (
@@ -142,7 +142,7 @@ func (c *calls) begin(w *worker) {
 func (c *calls) work(w *worker) {
 	for {
 		for f := c.take(w); f != nil; f = c.take(w) {
-			f.run(false)
+			f.run(place{})
 		}
 		if _, ok := <-w.wake; !ok {
 			return

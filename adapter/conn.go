@@ -16,7 +16,7 @@ import (
 
 // A link is one connection to a proxy, from its first line to its end. A reconnect makes a new one: nothing is shared between two.
 //
-// Goroutines: the one that reads and runs short callbacks (turn), the workers that run the others (calls), and the one that writes (writer.run). No lock is
+// Goroutines: those that read and run short callbacks (turns), the workers that run the others (calls), and the one that writes (writer.run). No lock is
 // held while user code runs.
 type link struct {
 	*settings
@@ -29,11 +29,7 @@ type link struct {
 	handler handler
 	calls   *calls
 	control Control
-
-	// Of the goroutine that has the turn.
-	turn turn
-	in   *ari.LineBuffer
-	due  int // requests read that the writer does not know of yet
+	turns   *turns
 
 	asked   atomic.Bool               // the proxy has asked for the initialisation
 	over    atomic.Bool               // it ends: requests that have arrived are not looked at any more
@@ -51,9 +47,9 @@ const initTimeout = 30 * time.Second
 type handler interface {
 	// initialize runs the provider's Initialize.
 	initialize(ctx context.Context, in Init) error
-	// request takes a request and returns what there is to do about it, if anything. It runs on the reader and must not block. line is valid during the
-	// call.
-	request(l *link, line ari.Line) task
+	// request takes a request and returns what there is to do about it, if anything. It runs on the goroutine that has the turn and must not block. line is
+	// valid during the call.
+	request(t *turn, line ari.Line) task
 	// ended is told, once, that nothing can be sent any more.
 	ended(cause error)
 }
@@ -72,12 +68,16 @@ func (l *link) serve(ctx context.Context) error {
 		}
 	})
 	l.hello() // before anything is read: an answer to the initialisation must not overtake it
-	l.turn.calls, l.turn.calm, l.in = l.calls, calmLooks, ari.NewLineBuffer(l.maxLine)
-	l.stats.turn.Store(&l.turn)
-	wg.Add(1) // for the turn, whoever has it
-	hold := func() { l.turn.hold(l.read, wg.Done) }
-	l.turn.pass = func() { go hold() }
-	l.turn.pass()
+	var first *turn
+	// The order of requests for one item matters.
+	l.turns, first = newTurns(l.calls, l.maxLine, l.kind == ari.Metadata)
+	l.turns.begin = func(t *turn) {
+		wg.Add(1) // for the turn, whoever has it
+		l.turns.start(t)
+	}
+	l.turns.start = func(t *turn) { go t.hold(l.read, wg.Done) }
+	l.stats.turns.Store(l.turns)
+	l.turns.begin(first)
 
 	// A connection on which nothing is asked is none: half open, or made by a stranger.
 	silence := time.AfterFunc(initTimeout, func() {
@@ -106,7 +106,7 @@ func (l *link) serve(ctx context.Context) error {
 	}
 	l.out.close()
 	_ = l.conn.Close() // also ends the reader
-	l.turn.hurry()
+	l.turns.hurry()
 	wg.Wait()
 	l.waitCalls()
 	if errors.Is(err, ErrStopped) {
@@ -151,22 +151,30 @@ func (l *link) hello() {
 	l.out.setKeepalive(ari.KeepaliveInterval(l.keepalive, 0, false))
 }
 
-// read takes lines until the connection ends, or a callback has cost the turn (false). It goes on where the last one who had it has stopped.
-func (l *link) read() (kept bool) {
+// read takes lines until the turn is over, or a callback has cost it (false). It goes on where the last one who had the turn has stopped.
+func (l *link) read(t *turn) (kept bool) {
 	for {
-		if kept, err := l.lines(); !kept || err != nil {
+		if kept, err := l.lines(t); !kept || err != nil {
 			if err != nil {
 				l.fail(err)
 			}
 			return kept
 		}
-		l.out.owe(l.due)
-		l.due = 0
-		n, err := l.conn.Read(l.in.Space())
-		l.in.Advance(n)
+		t.flush(l.out, true)
+		l.out.owe(t.due)
+		t.due = 0
+		if !t.reads {
+			return true
+		}
+		space := t.in.Space()
+		n, err := l.conn.Read(space)
+		t.in.Advance(n)
 		l.stats.bytesRead.Add(int64(n))
 		switch {
 		case n > 0: // an error will come again
+			if t.flooded = n == len(space); t.flooded {
+				t.share()
+			}
 		case errors.Is(err, io.EOF):
 			l.fail(fmt.Errorf("%w: closed by the proxy", ErrDisconnected))
 			return true
@@ -178,20 +186,29 @@ func (l *link) read() (kept bool) {
 }
 
 // lines takes the lines that have arrived. An error says that the connection has to end.
-func (l *link) lines() (kept bool, err error) {
+func (l *link) lines(t *turn) (kept bool, err error) {
+	t.flush(l.out, false) // what a callback that has cost the turn had held up
 	for !l.over.Load() {
-		line, ok, err := l.in.Next()
+		line, ok, err := t.in.Next()
 		if err != nil {
 			return true, fmt.Errorf("%w: the proxy sent more than %d bytes without an end of line", ErrLineTooLong, l.maxLine)
 		}
 		if !ok {
 			return true, nil
 		}
-		f, err := l.line(line)
+		f, err := l.line(t, line)
 		if err != nil {
 			return true, err
 		}
-		if f != nil && !l.turn.run(f, !l.in.HasLine()) {
+		if f == nil {
+			continue
+		}
+		b := t.behind()
+		if t.counted++; b != plenty { // a counter that two processors touch all the time is a brake
+			l.stats.requests.Add(t.counted)
+			t.counted = 0
+		}
+		if !t.run(f, b) {
 			return false, nil
 		}
 	}
@@ -199,7 +216,7 @@ func (l *link) lines() (kept bool, err error) {
 }
 
 // line returns what there is to do about a line, or an error if the connection has to end.
-func (l *link) line(raw []byte) (task, error) {
+func (l *link) line(t *turn, raw []byte) (task, error) {
 	if len(raw) == 0 {
 		return nil, nil
 	}
@@ -224,17 +241,16 @@ func (l *link) line(raw []byte) (task, error) {
 	case l.asked.Load() && (line.Method == ari.DPI || line.Method == ari.MPI):
 		l.protocolError("second initialisation ignored", errors.New("initialised already"), raw)
 	case line.Method == ari.DPI || line.Method == ari.MPI:
-		l.due++
+		t.due++
 		l.initRequest(line)
 	case line.Method == ari.Unknown:
 		l.protocolError("line ignored", fmt.Errorf("unknown method %q", line.Name[:min(len(line.Name), 20)]), raw)
 	case !l.ready.Load():
-		l.due++
+		t.due++
 		l.refuse(line, errors.New("request before the initialisation"))
 	default:
-		l.due++
-		l.stats.requests.Add(1)
-		return l.handler.request(l, line), nil
+		t.due++
+		return l.handler.request(t, line), nil
 	}
 	return nil, nil
 }
@@ -313,15 +329,16 @@ type initCall struct {
 }
 
 func (c *initCall) name() (what, item string) { return "Initialize", "" }
-func (c *initCall) recycle()                  {}
+func (c *initCall) recycle(*turn)             {}
 
-func (c *initCall) run(bool) {
+func (c *initCall) run(place) bool {
 	if c.err == nil {
 		c.err = c.link.initialize(c.id, c.params)
 	}
 	if c.err != nil {
 		c.link.initFailed(c.id, c.err)
 	}
+	return false
 }
 
 func (l *link) initFailed(id string, err error) {

@@ -3,6 +3,7 @@ package adapter
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -54,7 +55,8 @@ func (h *dataHandler) initialize(ctx context.Context, in Init) error {
 	return nil
 }
 
-func (h *dataHandler) request(l *link, line ari.Line) task {
+func (h *dataHandler) request(_ *turn, line ari.Line) task {
+	l := h.link
 	if line.Method != ari.SUB && line.Method != ari.USB {
 		l.refuse(line, errors.New("not a request to a Data Adapter"))
 		return nil
@@ -123,55 +125,66 @@ func (q *itemQueue) next() (r itemRequest, late, ok bool) {
 
 func (q *itemQueue) name() (what, item string) { return "Subscribe", q.item }
 
-func (q *itemQueue) recycle() {
+func (q *itemQueue) recycle(*turn) {
 	if cap(q.waiting) <= maxSpareWaiting {
 		q.item, q.handler.spare = "", q
 	}
 }
 
-func (q *itemQueue) run(alone bool) {
-	h := q.handler
-	item := q.item
+func (q *itemQueue) run(p place) (kept bool) {
+	h, item := q.handler, q.item
 	for {
 		r, late, ok := q.next()
 		if !ok {
-			return
+			return p.turn != nil
 		}
+		p.begin(q)
 		var err error
 		if r.method == ari.SUB {
-			err = h.subscribe(item, r.id, late, alone)
+			err = h.subscribe(item, r.id, late)
 		} else {
-			err = h.unsubscribe(item, r.id, alone)
+			err = h.unsubscribe(item)
 		}
+		p.end()
+		h.reply(r, &p, err)
 		h.link.answered(r.method, r.arrived, err)
 	}
 }
 
-// errLate answers a SUB with something queued behind it, which is its own USB: the provider is spared.
-var errLate = &SubscribeError{Message: "Subscribe request come too late"}
+func (h *dataHandler) reply(r itemRequest, p *place, err error) {
+	switch {
+	case err == nil:
+		p.reply(h.link.out, func(dst []byte) []byte { return ari.AppendVoidReply(dst, r.id, r.method) })
+	case !errors.Is(err, errOver):
+		h.link.replyError(r.id, r.method, failureOf(err))
+	}
+}
+
+var (
+	// errLate answers a SUB with something queued behind it, which is its own USB: the provider is spared.
+	errLate = &SubscribeError{Message: "Subscribe request come too late"}
+	// errOver is for a SUB that nobody waits for any more.
+	errOver = fmt.Errorf("%w: subscription not made", ErrDisconnected)
+)
 
 // subscribe serves one SUB.
-func (h *dataHandler) subscribe(item, id string, late, alone bool) error {
-	l := h.link
+func (h *dataHandler) subscribe(item, id string, late bool) error {
 	if late {
 		h.drop(item)
-		l.replyError(id, ari.SUB, failureOf(errLate))
 		return errLate
 	}
-	sub := newSubscription(item, id, l.out)
+	sub := newSubscription(item, id, h.link.out)
 	if !h.add(sub) {
-		return ErrDisconnected
+		return errOver
 	}
 	if err := h.offer(sub); err != nil {
 		sub.end(err)
 		h.drop(item)
-		l.log.Warn("subscription refused", "item", item, "err", err)
-		l.replyError(id, ari.SUB, failureOf(err))
+		h.link.log.Warn("subscription refused", "item", item, "err", err)
 		return err
 	}
 	sub.declareNoSnapshot()
 	h.accept(sub)
-	l.out.appendReply(func(b []byte) []byte { return ari.AppendVoidReply(b, id, ari.SUB) }, alone)
 	return nil
 }
 
@@ -196,18 +209,16 @@ func (h *dataHandler) offer(sub *Subscription) error {
 }
 
 // unsubscribe serves one USB. After a subscription that failed, or none, there is nothing to undo.
-func (h *dataHandler) unsubscribe(item, id string, alone bool) error {
-	l := h.link
+func (h *dataHandler) unsubscribe(item string) error {
 	sub, accepted := h.drop(item)
-	if accepted && h.unsub != nil {
-		if err := protect(l.log, "Unsubscribe", func() error { return h.unsub.Unsubscribe(l.ctx, sub) }); err != nil {
-			l.log.Warn("unsubscription failed", "item", item, "err", err)
-			l.replyError(id, ari.USB, failureOf(err))
-			return err
-		}
+	if !accepted || h.unsub == nil {
+		return nil
 	}
-	l.out.appendReply(func(b []byte) []byte { return ari.AppendVoidReply(b, id, ari.USB) }, alone)
-	return nil
+	err := protect(h.link.log, "Unsubscribe", func() error { return h.unsub.Unsubscribe(h.link.ctx, sub) })
+	if err != nil {
+		h.link.log.Warn("unsubscription failed", "item", item, "err", err)
+	}
+	return err
 }
 
 // add makes sub the subscription of its item. It reports false, having ended sub, when the connection is over.

@@ -41,14 +41,15 @@ func (DefaultMetadata) Schema(_ context.Context, r SchemaRequest) ([]string, err
 // splitNames splits at spaces only (other white space may be part of a name) and drops empty names, as .NET does.
 func splitNames(list string) []string {
 	names := make([]string, 0, strings.Count(list, " ")+1)
-	start := 0
-	for i := 0; i <= len(list); i++ {
-		if i == len(list) || list[i] == ' ' {
-			if start < i {
-				names = append(names, list[start:i])
-			}
-			start = i + 1
+	for list != "" {
+		end := strings.IndexByte(list, ' ')
+		if end < 0 {
+			return append(names, list)
 		}
+		if end > 0 {
+			names = append(names, list[:end])
+		}
+		list = list[end+1:]
 	}
 	return names
 }

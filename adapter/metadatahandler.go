@@ -14,11 +14,6 @@ type metadataHandler struct {
 	*link
 	provider MetadataProvider
 	message  func(context.Context, UserMessage) error
-
-	// Of the goroutine that has the turn: what the next request can use again.
-	user    ari.NotifyUser
-	session ari.NotifyNewSession
-	spare   [ari.Methods]task // questions, by method
 }
 
 func (h *metadataHandler) initialize(ctx context.Context, in Init) error {
@@ -27,34 +22,34 @@ func (h *metadataHandler) initialize(ctx context.Context, in Init) error {
 
 func (h *metadataHandler) ended(error) {}
 
-func (h *metadataHandler) request(_ *link, line ari.Line) task {
+func (h *metadataHandler) request(t *turn, line ari.Line) task {
 	switch line.Method {
 	case ari.NUS, ari.NUA:
-		return ask(h, line, &aboutUser)
+		return ask(h, t, line, &aboutUser)
 	case ari.NNS:
-		return ask(h, line, &aboutNewSession)
+		return ask(h, t, line, &aboutNewSession)
 	case ari.NSC:
-		return ask(h, line, &aboutSessionClose)
+		return ask(h, t, line, &aboutSessionClose)
 	case ari.GIS:
-		return ask(h, line, &aboutItems)
+		return ask(h, t, line, &aboutItems)
 	case ari.GSC:
-		return ask(h, line, &aboutSchema)
+		return ask(h, t, line, &aboutSchema)
 	case ari.GIT:
-		return ask(h, line, &aboutItemData)
+		return ask(h, t, line, &aboutItemData)
 	case ari.GUI:
-		return ask(h, line, &aboutUserItemData)
+		return ask(h, t, line, &aboutUserItemData)
 	case ari.NUM:
-		return ask(h, line, &aboutUserMessage)
+		return ask(h, t, line, &aboutUserMessage)
 	case ari.NNT:
-		return ask(h, line, &aboutNewTables)
+		return ask(h, t, line, &aboutNewTables)
 	case ari.NTC:
-		return ask(h, line, &aboutTablesClose)
+		return ask(h, t, line, &aboutTablesClose)
 	case ari.MDA:
-		return ask(h, line, &aboutDeviceAccess)
+		return ask(h, t, line, &aboutDeviceAccess)
 	case ari.MSA:
-		return ask(h, line, &aboutSubscriptionActivation)
+		return ask(h, t, line, &aboutSubscriptionActivation)
 	case ari.MDC:
-		return ask(h, line, &aboutDeviceTokenChange)
+		return ask(h, t, line, &aboutDeviceTokenChange)
 	}
 	h.refuse(line, errors.New("not a request to a Metadata Adapter"))
 	return nil
@@ -109,56 +104,56 @@ type question[R, A any] struct {
 }
 
 // ask makes a question of a request. One that cannot be parsed is refused, and nil returned.
-func ask[R, A any](h *metadataHandler, line ari.Line, how *about[R, A]) task {
+func ask[R, A any](h *metadataHandler, t *turn, line ari.Line, how *about[R, A]) task {
 	r, err := how.parse(h, line)
 	if err != nil {
 		h.refuse(line, err)
 		return nil
 	}
-	q, ok := h.spare[line.Method].(*question[R, A])
+	q, ok := t.spare[line.Method].(*question[R, A])
 	if !ok {
 		q = new(question[R, A])
 	}
-	h.spare[line.Method] = nil
+	t.spare[line.Method] = nil
 	*q = question[R, A]{h, how, string(line.ID), line.Method, h.arrival(), r}
 	return q
 }
 
 func (q *question[R, A]) name() (what, item string) { return q.method.String(), "" }
 
-func (q *question[R, A]) run(alone bool) {
+func (q *question[R, A]) run(p place) (kept bool) {
 	h := q.h
+	p.begin(q)
 	var answer A
 	err := protect(h.log, q.method.String(), func() (err error) {
 		answer, err = q.about.ask(h, q.r)
 		return err
 	})
+	kept = p.end()
 	if err != nil {
 		h.log.Debug("request refused", "method", q.method.String(), "err", err)
 		h.replyError(q.id, q.method, failureOf(err))
 	} else {
-		h.out.appendReply(func(b []byte) []byte { return q.about.append(b, q.id, q.method, h.version, answer) }, alone)
+		p.reply(h.out, func(dst []byte) []byte { return q.about.append(dst, q.id, q.method, h.version, answer) })
 	}
 	h.answered(q.method, q.arrived, err)
+	return kept
 }
 
-// recycle keeps q for the next request of its method. It must not hold on to passwords.
-func (q *question[R, A]) recycle() {
-	h, m := q.h, q.method
+// recycle keeps q for the turn's next request of its method. It must not hold on to passwords.
+func (q *question[R, A]) recycle(t *turn) {
+	m := q.method
 	*q = question[R, A]{}
-	h.spare[m] = q
+	t.spare[m] = q
 }
 
 func (h *metadataHandler) parseUser(line ari.Line) (User, error) {
-	r := &h.user
-	err := r.Parse(line.Method, line.Body, h.version)
-	u := User{
+	var r ari.NotifyUser
+	headers, err := r.ParseMap(line.Method, line.Body, h.version)
+	return User{
 		Name: r.User.S, Anonymous: r.User.Null, Password: Password(r.Password.S),
-		HasPrincipal: r.HasPrincipal, Principal: r.Principal.S, Headers: paramMap(r.Headers),
-	}
-	clear(r.Headers)
-	*r = ari.NotifyUser{Headers: r.Headers}
-	return u, err
+		HasPrincipal: r.HasPrincipal, Principal: r.Principal.S, Headers: headers,
+	}, err
 }
 
 func (h *metadataHandler) notifyUser(u User) (UserGrant, error) {
@@ -170,12 +165,9 @@ func appendUserReply(dst []byte, id string, m ari.Method, _ ari.Version, grant U
 }
 
 func (h *metadataHandler) parseSession(line ari.Line) (Session, error) {
-	r := &h.session
-	err := r.Parse(line.Body, h.version)
-	s := Session{User: r.User.S, Anonymous: r.User.Null, ID: r.Session, Context: paramMap(r.Context)}
-	clear(r.Context)
-	*r = ari.NotifyNewSession{Context: r.Context}
-	return s, err
+	var r ari.NotifyNewSession
+	about, err := r.ParseMap(line.Body, h.version)
+	return Session{User: r.User.S, Anonymous: r.User.Null, ID: r.Session, Context: about}, err
 }
 
 func (h *metadataHandler) notifyNewSession(s Session) (SessionGrant, error) {
@@ -290,16 +282,6 @@ func wireModes(s Modes) ari.Modes {
 		}
 	}
 	return w
-}
-
-func paramMap(params []ari.Param) map[string]string {
-	m := make(map[string]string, len(params))
-	for _, p := range params {
-		if !p.Value.Null {
-			m[p.Name] = p.Value.S
-		}
-	}
-	return m
 }
 
 func tableInfos(tables []ari.Table) []TableInfo {

@@ -5,8 +5,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"testing"
+	"time"
 
 	"github.com/lightstreamer-go/lightstreamer/adapter"
 )
@@ -55,13 +57,14 @@ func (a *asker) ask(lines []byte, replies int) {
 	}
 }
 
+var requests = []string{
+	"NUS|S|user|S|password|S|host|S|localhost:8080|S|user-agent|S|Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36|S|REQUEST_ID|S|123",
+	"GIS|S|user|S|item-1 item-2 item-3 item-4 item-5|S|S3a2b4c5d6e7f8",
+	"GSC|S|user|S|item-1 item-2 item-3 item-4 item-5|S|seq ts last time bid ask bidqty askqty|S|S3a2b4c5d6e7f8",
+}
+
 // BenchmarkRequests asks a Metadata Adapter, with so many requests open.
 func BenchmarkRequests(b *testing.B) {
-	requests := []string{
-		"NUS|S|user|S|password|S|host|S|localhost:8080|S|user-agent|S|Mozilla/5.0 (X11; Linux x86_64)",
-		"GIS|S|user|S|item-1 item-2 item-3 item-4 item-5|S|S3a2b4c5d6e7f8",
-		"GSC|S|user|S|item-1 item-2 item-3 item-4 item-5|S|seq ts last time bid ask bidqty askqty|S|S3a2b4c5d6e7f8",
-	}
 	for _, open := range []int{1, 64, 1024} {
 		b.Run(fmt.Sprint(open), func(b *testing.B) {
 			a := newAsker(b, "MPI", func(addr string) adapter.Runner {
@@ -75,6 +78,80 @@ func BenchmarkRequests(b *testing.B) {
 			b.ResetTimer()
 			for n := 0; n < b.N; n += open {
 				a.ask(window.Bytes(), open)
+			}
+		})
+	}
+}
+
+// pretender is a connection to a proxy that sends requests as fast as they are read, and throws replies away: what is left is the cost of the SDK.
+type pretender struct {
+	net.Conn // nil: the SDK has no use for the rest
+
+	hello   []byte // what it sends first
+	window  []byte // requests, sent again and again
+	at      int    // in window
+	windows int    // how many times
+	lines   int    // to come back
+	done    chan struct{}
+	closed  chan struct{}
+}
+
+func (p *pretender) Read(b []byte) (int, error) {
+	switch {
+	case len(p.hello) > 0:
+		n := copy(b, p.hello)
+		p.hello = p.hello[n:]
+		return n, nil
+	case p.windows > 0:
+		n := copy(b, p.window[p.at:])
+		if p.at += n; p.at == len(p.window) {
+			p.at = 0
+			p.windows--
+		}
+		return n, nil
+	}
+	<-p.closed
+	return 0, io.EOF
+}
+
+func (p *pretender) Write(b []byte) (int, error) {
+	if p.lines -= bytes.Count(b, []byte{'\n'}); p.lines == 0 {
+		close(p.done)
+	}
+	return len(b), nil
+}
+
+func (p *pretender) Close() error {
+	close(p.closed)
+	return nil
+}
+
+func (p *pretender) SetWriteDeadline(time.Time) error { return nil }
+func (p *pretender) RemoteAddr() net.Addr             { return &net.TCPAddr{} }
+
+// BenchmarkRequestAlone is what each kind of request costs, the network left out.
+func BenchmarkRequestAlone(b *testing.B) {
+	const size = 256
+	for _, request := range requests {
+		b.Run(request[:3], func(b *testing.B) {
+			p := &pretender{hello: []byte("1|MPI|S|ARI.version|S|1.9.1\r\n"), done: make(chan struct{}), closed: make(chan struct{})}
+			for i := range size {
+				p.window = fmt.Appendf(p.window, "1000001%x|%s\r\n", i, request)
+			}
+			p.windows = (b.N + size - 1) / size
+			p.lines = 2 + p.windows*size // credentials, initialisation, replies
+			ctx, cancel := context.WithCancel(b.Context())
+			defer cancel()
+			s := &adapter.MetadataServer{Provider: adapter.DefaultMetadata{}, Addr: "proxy:8003", Dial: func(context.Context, string, string) (net.Conn, error) {
+				return p, nil
+			}}
+			b.ReportAllocs()
+			go func() {
+				<-p.done
+				cancel()
+			}()
+			if err := s.Run(ctx); err != nil {
+				b.Fatal(err)
 			}
 		})
 	}

@@ -38,7 +38,7 @@ type stats struct {
 	connections, failures                         atomic.Int64
 	items, requests, refused, protocolErrors      atomic.Int64
 	callbacks, updates, dropped, conflated, waits atomic.Int64
-	turn                                          atomic.Pointer[turn] // of the last connection: its callback is not among callbacks
+	turns                                         atomic.Pointer[turns] // of the last connection: their callbacks are not among callbacks
 	bytesWritten, bytesRead                       atomic.Int64
 }
 
@@ -51,7 +51,7 @@ func (s *stats) snapshot() Stats {
 	return Stats{
 		Connected: s.connected.Load(), Initialised: s.initialised.Load(),
 		Connections: s.connections.Load(), Failures: s.failures.Load(), Items: s.items.Load(),
-		Requests: s.requests.Load(), Refused: s.refused.Load(), ProtocolErrors: s.protocolErrors.Load(), Callbacks: s.callbacks.Load() + s.turn.Load().running(),
+		Requests: s.requests.Load(), Refused: s.refused.Load(), ProtocolErrors: s.protocolErrors.Load(), Callbacks: s.callbacks.Load() + s.turns.Load().running(),
 		Updates: s.updates.Load(), Dropped: s.dropped.Load(), Conflated: s.conflated.Load(), Waits: s.waits.Load(),
 		BytesWritten: s.bytesWritten.Load(), BytesRead: s.bytesRead.Load(),
 	}

@@ -3,6 +3,7 @@ package adapter_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"runtime"
@@ -73,22 +74,125 @@ func (m slowMetadata) Items(ctx context.Context, r adapter.ItemsRequest) ([]stri
 	return m.DefaultMetadata.Items(ctx, r)
 }
 
+// flood asks for so many groups in one go, more than one read takes, and returns the replies to all but those named special. name says what
+// the group of a number is called; special ones begin with an asterisk.
+func flood(c *peer, requests int, name func(i int) string) (replies []string) {
+	lines := make([]string, requests)
+	padding := strings.Repeat("x", 100)
+	for i := range requests {
+		lines[i] = fmt.Sprintf("%d|GIS|S|%s|S|%s|S|S1", i+2, padding, name(i))
+		if !strings.HasPrefix(name(i), "*") {
+			replies = append(replies, fmt.Sprintf("%d|GIS|S|%s", i+2, name(i)))
+		}
+	}
+	c.say(lines...)
+	return replies
+}
+
+// floodedMetadata has special groups.
+type floodedMetadata struct {
+	adapter.DefaultMetadata
+	special map[string]func(ctx context.Context)
+}
+
+func (m floodedMetadata) Items(ctx context.Context, r adapter.ItemsRequest) ([]string, error) {
+	if f := m.special[r.Group]; f != nil {
+		f(ctx)
+	}
+	return m.DefaultMetadata.Items(ctx, r)
+}
+
+// What the proxy sends faster than one goroutine takes it is shared with another: a callback among the last requests runs while one among the first does.
+func TestFloodIsShared(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
+	synctest.Test(t, func(t *testing.T) {
+		p := newProxy(t)
+		late := make(chan struct{})
+		start(t, metadataServer(t, p, floodedMetadata{special: map[string]func(context.Context){
+			"*early": func(context.Context) { <-late },
+			"*late":  func(context.Context) { close(late) },
+		}}))
+		c := p.acceptMetadata()
+		begun := time.Now()
+		replies := flood(c, 300, func(i int) string {
+			switch i {
+			case 0:
+				return "*early"
+			case 200:
+				return "*late"
+			}
+			return "item"
+		})
+		c.expectSet(append(replies, "2|GIS|S|*early", "202|GIS|S|*late")...)
+		if d := time.Since(begun); d != 0 {
+			t.Errorf("it took %v: the first callback had to be taken the turn", d)
+		}
+	})
+}
+
+// Replies of a flood leave together, but do not wait for callbacks that take their time, nor for ones that never answer.
+func TestFloodWithCallbacksThatDoNotReturn(t *testing.T) {
+	for name, special := range map[string]func(context.Context){
+		"hangs":              func(ctx context.Context) { <-ctx.Done() },
+		"ends its goroutine": func(context.Context) { runtime.Goexit() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newProxy(t)
+				s := metadataServer(t, p, floodedMetadata{special: map[string]func(context.Context){"*": special}})
+				r := start(t, s)
+				c := p.acceptMetadata()
+				for range 3 {
+					begun := time.Now()
+					c.expectSet(flood(c, 700, func(i int) string {
+						if i == 50 || i == 350 || i == 699 {
+							return "*"
+						}
+						return "item"
+					})...)
+					if d := time.Since(begun); d > 3*isolation {
+						t.Errorf("three callbacks held up the others for %v", d)
+					}
+				}
+				if err := r.stop(); err != nil {
+					t.Error(err)
+				}
+				if n := s.Stats().Requests; n != 3*700 {
+					t.Errorf("%d requests counted, want %d", n, 3*700)
+				}
+			})
+		})
+	}
+}
+
+var errHook = errors.New("refused")
+
 // A callback that ends its goroutine, as t.FailNow does, takes neither the connection nor a later stop with it.
 func TestGoexitInCallbacks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newProxy(t)
-		r := start(t, dataServer(t, p, adapter.DataProviderFunc(func(ctx context.Context, sub *adapter.Subscription) error {
+		s := dataServer(t, p, adapter.DataProviderFunc(func(ctx context.Context, sub *adapter.Subscription) error {
 			switch sub.Item() {
 			case "slow":
 				<-ctx.Done()
 			case "exit":
 				runtime.Goexit()
+			case "refused":
+				return errHook
 			}
 			return nil
-		})))
+		}))
+		s.Events = &adapter.Events{Request: func(r adapter.RequestInfo) {
+			if errors.Is(r.Err, errHook) {
+				runtime.Goexit()
+			}
+		}}
+		r := start(t, s)
 		c := p.acceptData()
 		c.say("2|SUB|S|exit", "3|SUB|S|a") // on the goroutine that reads
 		c.expect("EOS|S|a|S|3", "3|SUB|V")
+		c.say("8|SUB|S|refused", "9|SUB|S|d") // in a hook
+		c.expect("8|SUB|E|refused", "EOS|S|d|S|9", "9|SUB|V")
 		c.say("4|SUB|S|slow", "5|SUB|S|b")
 		c.expect("EOS|S|b|S|5", "5|SUB|V")
 		c.say("6|SUB|S|exit", "7|SUB|S|c") // on a worker

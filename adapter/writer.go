@@ -171,21 +171,33 @@ func (w *writer) owe(n int) {
 }
 
 // reply appends the reply to a request, whatever the bound says.
-func (w *writer) reply(encode func(dst []byte) []byte) { w.appendReply(encode, false) }
-
-// appendReply is reply; alone says that no other request waits to be read.
-func (w *writer) appendReply(encode func(dst []byte) []byte, alone bool) {
+func (w *writer) reply(encode func(dst []byte) []byte) {
 	w.mu.Lock()
-	w.owed--
-	if w.owed == maxOwed-1 {
-		w.room.Broadcast() // the reader may be waiting
-	}
 	w.finish(encode(w.pending))
-	if alone && w.idle() {
+	w.replied(1)
+	w.unlockAndWake()
+}
+
+// replies appends so many replies, of which no more are known to follow at once if last.
+func (w *writer) replies(lines []byte, n int, last bool) {
+	w.mu.Lock()
+	if !w.closed {
+		w.pending = append(w.pending, lines...)
+	}
+	w.replied(n)
+	if last && w.idle() {
 		w.clock.look(true)
 		w.writeInPlace()
 	} else {
 		w.unlockAndWake()
+	}
+}
+
+// replied notes that so many replies are not due any more. mu is held.
+func (w *writer) replied(n int) {
+	full := w.owed >= maxOwed
+	if w.owed -= n; full && w.owed < maxOwed {
+		w.room.Broadcast() // the reader may be waiting
 	}
 }
 

@@ -60,7 +60,7 @@ func AppendRAC(dst []byte, id string, params []Param) []byte {
 // ParseParams reads the body of RAC and of the init requests. A name must not be null.
 func ParseParams(body []byte) ([]Param, error) {
 	p := parser{method: "RAC/DPI/MPI", rest: body, enc: Legacy}
-	params := p.params(nil)
+	params := p.params()
 	if err := p.done(); err != nil {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ func ParseClose(l Line) (reason string, err error) {
 	if string(l.ID) != CloseID {
 		p.fail("id", "want 0")
 	}
-	params := p.params(nil)
+	params := p.params()
 	if err := p.done(); err != nil {
 		return "", err
 	}
@@ -123,7 +123,7 @@ func ParseInitReply(body []byte) (InitReply, error) {
 	if string(p.peek()) == "V" {
 		return InitReply{Void: true}, nil
 	}
-	params := p.params(nil)
+	params := p.params()
 	if len(params) == 0 {
 		p.fail("parameters", "missing")
 	}

@@ -244,6 +244,9 @@ func FuzzLineBuffer(f *testing.F) {
 		if !slices.Equal(got, want) || (err != nil) != tooLong || err != nil && !errors.Is(err, ErrLineTooLong) {
 			t.Fatalf("%q in %v, at most %d: %q %v, want %q %v", stream, sizes, limit, got, err, want, tooLong)
 		}
+		if got, err = relay(t, int(bound), stream, sizes); !slices.Equal(got, want) || (err != nil) != tooLong {
+			t.Fatalf("%q in %v, at most %d, by two buffers: %q %v, want %q %v", stream, sizes, limit, got, err, want, tooLong)
+		}
 	})
 }
 
@@ -281,6 +284,39 @@ func feed(b *LineBuffer, stream, sizes []byte) (lines []string, err error) {
 				break
 			}
 			lines = append(lines, string(line))
+		}
+	}
+	return lines, nil
+}
+
+// relay is feed with two buffers: after each piece the other one goes on with what is incomplete.
+func relay(t *testing.T, bound int, stream, sizes []byte) (lines []string, err error) {
+	b, next := NewLineBuffer(bound), NewLineBuffer(bound)
+	for i := 0; len(stream) > 0; i++ {
+		n := len(stream)
+		if len(sizes) > 0 {
+			n = min(n, 1+int(sizes[i%len(sizes)]))
+		}
+		n = copy(b.Space(), stream[:n])
+		b.Advance(n)
+		stream = stream[n:]
+		b.Split(next)
+		for more := true; more; {
+			has := b.HasLine()
+			line, ok, err := b.Next()
+			if err != nil {
+				return lines, err
+			}
+			if has != ok {
+				t.Fatalf("HasLine said %v, Next %v", has, ok)
+			}
+			if more = ok; ok {
+				lines = append(lines, string(line))
+			}
+		}
+		b, next = next, b
+		if _, ok, err := b.Next(); ok || err != nil {
+			return lines, err // an incomplete line is measured too
 		}
 	}
 	return lines, nil

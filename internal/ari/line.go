@@ -1,5 +1,7 @@
 package ari
 
+import "bytes"
+
 // EOL ends every line written. Readers split on LF alone, see [LineBuffer].
 const EOL = "\r\n"
 
@@ -151,6 +153,12 @@ type Line struct {
 // ParseLine splits a line without its end into id, method and body. A line with fewer than two tokens is a
 // *MalformedError; keepalives and empty lines are of that kind, so callers look for them first. It does not allocate.
 func ParseLine(line []byte) (Line, error) {
+	// Nearly all lines are like this: an id, three letters, a body.
+	if i := bytes.IndexByte(line, '|'); i > 0 && len(line) > i+4 && line[i+4] == '|' {
+		if m := ParseMethod(line[i+1 : i+4]); m != Unknown {
+			return Line{ID: line[:i], Method: m, Name: line[i+1 : i+4], Body: line[i+5:]}, nil
+		}
+	}
 	p := parser{method: "line", rest: line}
 	id := p.token("id")
 	name := p.token("method")

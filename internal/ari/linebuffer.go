@@ -115,7 +115,26 @@ func (b *LineBuffer) Next() (line []byte, ok bool, err error) {
 
 // HasLine tells whether Next has a line to return.
 func (b *LineBuffer) HasLine() bool {
-	return b.err == nil && bytes.IndexByte(b.buf[b.scanned:b.end], '\n') >= 0
+	if b.err != nil {
+		return false
+	}
+	i := bytes.IndexByte(b.buf[b.scanned:b.end], '\n')
+	if i >= 0 {
+		b.scanned += i // Next need not search again
+	}
+	return i >= 0
+}
+
+// Split moves what follows the last whole line over to another buffer, in which nothing may be left.
+func (b *LineBuffer) Split(to *LineBuffer) {
+	rest := b.buf[b.start:b.end]
+	rest = rest[bytes.LastIndexByte(rest, '\n')+1:]
+	if size := len(rest) + minSpace; len(to.buf) < size {
+		to.buf = make([]byte, max(size, firstBuffer))
+	}
+	to.start, to.scanned, to.end = 0, 0, copy(to.buf, rest)
+	b.end -= len(rest)
+	b.scanned = min(b.scanned, b.end)
 }
 
 func (b *LineBuffer) tooLong() error {

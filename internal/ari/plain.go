@@ -3,6 +3,7 @@ package ari
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 )
 
 // Most values are short and have nothing to escape. They are looked at eight bytes at a time, in registers, and stored from there: a value of up to
@@ -30,21 +31,42 @@ func load4[S ~string | ~[]byte](s S, i int) uint64 {
 	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24
 }
 
-// appendPlain appends s if all of it may stand for itself, and tells whether. It can say no to an s with nothing to escape.
+// appendPlain appends s, of two bytes or more, if all of it may stand for itself, and tells whether. It can say no to an s with nothing to escape.
 func appendPlain[S ~string | ~[]byte](dst []byte, s S) ([]byte, bool) {
-	if n := len(s); n >= 8 && n <= 16 {
+	n, at := len(s), len(dst)
+	switch {
+	case n > 16:
+		if !isPlain(s) {
+			return dst, false
+		}
+		return append(dst, s...), true
+	case cap(dst)-at < n:
+		dst = slices.Grow(dst, n)
+	}
+	if n >= 8 {
 		first, last := load8(s, 0), load8(s, n-8)
 		if suspects(first)|suspects(last) != 0 {
 			return dst, false
 		}
-		if at := len(dst); cap(dst)-at >= n {
-			dst = dst[:at+n]
-			binary.LittleEndian.PutUint64(dst[at:], first)
-			binary.LittleEndian.PutUint64(dst[at+n-8:], last)
-			return dst, true
+		dst = dst[:at+n]
+		binary.LittleEndian.PutUint64(dst[at:], first)
+		binary.LittleEndian.PutUint64(dst[at+n-8:], last)
+		return dst, true
+	}
+	if n >= 4 {
+		first, last := load4(s, 0), load4(s, n-4)
+		if suspects(first|last<<32) != 0 {
+			return dst, false
 		}
-	} else if !isPlain(s) {
-		return dst, false
+		dst = dst[:at+n]
+		binary.LittleEndian.PutUint32(dst[at:], uint32(first))
+		binary.LittleEndian.PutUint32(dst[at+n-4:], uint32(last))
+		return dst, true
+	}
+	for i := range n {
+		if smartClass[s[i]] != plain {
+			return dst, false
+		}
 	}
 	return append(dst, s...), true
 }

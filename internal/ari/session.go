@@ -18,20 +18,30 @@ func (n NotifyNewSession) Append(dst []byte, id string, v Version) []byte {
 // ParseNotifyNewSession reads the body of NNS.
 func ParseNotifyNewSession(body []byte, v Version) (NotifyNewSession, error) {
 	var n NotifyNewSession
-	err := n.Parse(body, v)
-	return n, err
+	p := n.parser(body, v)
+	n.Context = p.params()
+	if err := p.done(); err != nil {
+		return NotifyNewSession{}, err
+	}
+	return n, nil
 }
 
-// Parse is [ParseNotifyNewSession] for a NotifyNewSession whose Context can be used again. After an error it is empty.
-func (n *NotifyNewSession) Parse(body []byte, v Version) error {
-	p := parser{method: "NNS", rest: body, body: body, enc: NNS.Encoding(v)}
-	context := n.Context[:0]
-	*n = NotifyNewSession{User: p.text("user"), Session: p.str("session"), Context: p.params(context)}
+// ParseMap is [ParseNotifyNewSession], but for the context, which it returns; entries that are null are left out. After an error n is empty.
+func (n *NotifyNewSession) ParseMap(body []byte, v Version) (context map[string]string, err error) {
+	p := n.parser(body, v)
+	context = p.paramMap()
 	if err := p.done(); err != nil {
 		*n = NotifyNewSession{}
-		return err
+		return nil, err
 	}
-	return nil
+	return context, nil
+}
+
+// parser returns one that has come to the context.
+func (n *NotifyNewSession) parser(body []byte, v Version) parser {
+	p := parser{method: "NNS", rest: body, body: body, enc: NNS.Encoding(v)}
+	*n = NotifyNewSession{User: p.text("user"), Session: p.str("session")}
+	return p
 }
 
 // AppendSessionReply appends the reply to NNS. ttlSeconds is how long the session may live, not positive for no limit;

@@ -283,17 +283,33 @@ func (p *parser) strs(field string) []string {
 	return list
 }
 
-// params appends all that is left, as name-value pairs.
-func (p *parser) params(list []Param) []Param {
-	if n := bytes.Count(p.rest, []byte{'|'})/4 + 1; p.more() && cap(list) < n {
-		list = make([]Param, 0, n)
+// params takes all that is left, as name-value pairs.
+func (p *parser) params() []Param {
+	if !p.more() {
+		return nil
 	}
+	list := make([]Param, 0, p.pairs())
 	for p.more() {
 		name := p.str("name")
 		list = append(list, Param{Name: name, Value: p.text("value")})
 	}
 	return list
 }
+
+// paramMap takes all that is left, as name-value pairs, those with a value of null left out.
+func (p *parser) paramMap() map[string]string {
+	m := make(map[string]string, p.pairs())
+	for p.more() {
+		name, value := p.str("name"), p.text("value")
+		if p.err == nil && !value.Null {
+			m[name] = value.S
+		}
+	}
+	return m
+}
+
+// pairs is how many name-value pairs are left, about: room for some is made at once.
+func (p *parser) pairs() int { return min(bytes.Count(p.rest, []byte{'|'})/4+1, 64) }
 
 // latin1 takes bytes whose type token Y has been taken, as ISO-8859-1 text. Python writes an empty token for no bytes,
 // the only case in which an empty token means something.

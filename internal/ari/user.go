@@ -37,24 +37,33 @@ func (n NotifyUser) Append(dst []byte, id string, v Version) []byte {
 // ParseNotifyUser reads the body of NUS or NUA, as m says.
 func ParseNotifyUser(m Method, body []byte, v Version) (NotifyUser, error) {
 	var n NotifyUser
-	err := n.Parse(m, body, v)
-	return n, err
+	p := n.parser(m, body, v)
+	n.Headers = p.params()
+	if err := p.done(); err != nil {
+		return NotifyUser{}, err
+	}
+	return n, nil
 }
 
-// Parse is [ParseNotifyUser] for a NotifyUser whose Headers can be used again. After an error it is empty.
-func (n *NotifyUser) Parse(m Method, body []byte, v Version) error {
+// ParseMap is [ParseNotifyUser], but for the headers, which it returns; those that are null are left out. After an error n is empty.
+func (n *NotifyUser) ParseMap(m Method, body []byte, v Version) (headers map[string]string, err error) {
+	p := n.parser(m, body, v)
+	headers = p.paramMap()
+	if err := p.done(); err != nil {
+		*n = NotifyUser{}
+		return nil, err
+	}
+	return headers, nil
+}
+
+// parser returns one that has come to the headers.
+func (n *NotifyUser) parser(m Method, body []byte, v Version) parser {
 	p := parser{method: m.String(), rest: body, body: body, enc: m.Encoding(v)}
-	headers := n.Headers[:0]
 	*n = NotifyUser{User: p.text("user"), Password: p.text("password"), HasPrincipal: m == NUA}
 	if n.HasPrincipal {
 		n.Principal = p.text("principal")
 	}
-	n.Headers = p.params(headers)
-	if err := p.done(); err != nil {
-		*n = NotifyUser{}
-		return err
-	}
-	return nil
+	return p
 }
 
 // UserReply answers NUS and NUA.
