@@ -219,7 +219,8 @@ func (c *calls) watchOver() {
 // idleMark is the mark of a watch that is not set.
 const idleMark = ^uint64(0)
 
-// look adds workers if those at work could not take what waits within the interval: twice as many each time.
+// look adds workers if those at work could not take what waits within the interval, since they wait for something themselves: twice as many each time. If
+// they take many tasks it is a processor that is missing, and more workers would only get in each other's way.
 func (c *calls) look() {
 	var added []*worker
 	c.mu.Lock()
@@ -229,7 +230,7 @@ func (c *calls) look() {
 		c.mu.Unlock()
 		return
 	}
-	if c.taken-c.mark < uint64(waiting) {
+	if many := fewTasks * runtime.GOMAXPROCS(0); c.taken-c.mark < uint64(min(waiting, many)) {
 		n := min(max(len(c.working), 1), waiting)
 		if c.limit > 0 {
 			n = min(n, c.limit-len(c.working))
