@@ -226,6 +226,17 @@ func (c *child) credit(n int64) error {
 	return err
 }
 
+// dump makes the adapter print what its threads are at, as Go and Java programs do on SIGQUIT, and returns the end of its output.
+func (c *child) dump() string {
+	c.out.keep.Store(true)
+	_ = syscall.Kill(c.pid, syscall.SIGQUIT)
+	select {
+	case <-c.done:
+	case <-time.After(time.Second):
+	}
+	return c.out.String()
+}
+
 // lost is the error of a run whose connection failed.
 func (c *child) lost(err error) error {
 	return fmt.Errorf("connection lost (%w); adapter output:\n%s", err, c.out.String())

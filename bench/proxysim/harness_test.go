@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -75,7 +76,7 @@ func TestSDKPasses(t *testing.T) {
 
 func TestLimitPasses(t *testing.T) {
 	bin := build(t, "limit")
-	passes(t, &peer{Name: "limit", Cmd: []string{bin}, Wrap: true, Only: []string{"flood1", "flood1000", "drain"}})
+	passes(t, &peer{Name: "limit", Cmd: []string{bin}, Wrap: true, Only: []string{"flood1", "flood1000", "latency", "drain"}})
 }
 
 // The deliberate faults of the reference are noticed: lost, reordered, altered and undelivered updates.
@@ -90,6 +91,17 @@ func TestFaultsAreNoticed(t *testing.T) {
 		if len(r.errs) == 0 {
 			t.Error(fault, "went unnoticed")
 		}
+	}
+}
+
+// Of an adapter that hangs it is told where.
+func TestHangIsShown(t *testing.T) {
+	r, err := scenarioNamed(t, "credit").run(&peer{Name: "hang", Cmd: []string{build(t, "goraw")}, Env: []string{"FAULT=hang"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all := fmt.Sprint(r.errs); !strings.Contains(all, "no end of the updates") || !strings.Contains(all, "main.(*peer).handle") {
+		t.Errorf("got %s, want a dump of the goroutines", all)
 	}
 }
 

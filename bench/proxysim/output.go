@@ -18,6 +18,7 @@ type output struct {
 	tail     []string
 	facts    map[string]float64
 	produced atomic.Int64 // -1 until told
+	keep     atomic.Bool  // much is of interest
 }
 
 func (o *output) Write(b []byte) (int, error) {
@@ -51,7 +52,11 @@ func (o *output) line(l string) {
 			return
 		}
 	}
-	if len(o.tail) > 12 {
+	most := 12
+	if o.keep.Load() {
+		most = 1000
+	}
+	if len(o.tail) > most {
 		o.tail = o.tail[1:]
 	}
 	o.tail = append(o.tail, l)

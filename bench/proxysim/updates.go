@@ -33,6 +33,9 @@ const (
 	over
 )
 
+// mostSilent is how many reads may find nothing when there should be something: five seconds, those in which the whole machine stood still not counted.
+const mostSilent = 5000 / readTimeoutMs
+
 // updatesRun is the state of such a run.
 type updatesRun struct {
 	*updatesCfg
@@ -47,6 +50,7 @@ type updatesRun struct {
 	usbAt   int64
 	firstAt int64 // first update
 	lastAt  int64 // latest update
+	silent  int   // reads in a row that found nothing
 	written [2]<-chan error
 	rss0    float64 // before the subscriptions
 
@@ -79,12 +83,15 @@ func runUpdates(p *peer, cfg updatesCfg) (*result, error) {
 	for r.phase != over {
 		err := c.fill()
 		now := monotonic()
+		r.silent++
 		switch {
 		case err == nil:
+			r.silent = 0
 			r.consume(now)
 		case !errors.Is(err, errTimeout):
 			return nil, c.lost(err)
-		case now > hardStop:
+		}
+		if now > hardStop {
 			return nil, fmt.Errorf("run not over in time: %d updates, %d subscription replies", r.lines, r.sub.got)
 		}
 		r.advance(now)
@@ -164,8 +171,9 @@ func (r *updatesRun) advance(now int64) {
 		switch {
 		case r.usb.complete() && produced >= 0 && (r.lines >= produced || now > r.lastAt+int64(300*time.Millisecond)):
 			r.phase = over
-		case now > max(r.lastAt, r.usb.at, r.usbAt)+int64(5*time.Second):
-			r.res.fail("no end of the updates after the unsubscription")
+		case r.silent >= mostSilent:
+			r.res.fail("no end of the updates after the unsubscription: %d of %d replies, %d updates produced, %d received; the adapter's state:\n%s",
+				r.usb.got, len(r.usb.seen), produced, r.lines, r.c.dump())
 			r.phase = over
 		}
 	}

@@ -1,7 +1,7 @@
 // Command goraw is the benchmark's reference adapter: the contract over hand-written protocol code, with no SDK. It checks the harness, and shows
 // about what a Go adapter can reach when every update is still encoded field by field.
 //
-// With ARI_NOTIFY_PORT it has a second connection, for notifications, as older SDKs do. FAULT=drop, reorder, corrupt or lose makes it misbehave, to
+// With ARI_NOTIFY_PORT it has a second connection, for notifications, as older SDKs do. FAULT=drop, reorder, corrupt, lose or hang makes it misbehave, to
 // see that the harness notices.
 package main
 
@@ -79,6 +79,9 @@ func (p *peer) handle(id, verb, args string) {
 			return
 		}
 		p.Stop()
+		if os.Getenv("FAULT") == "hang" {
+			select {}
+		}
 		p.s.reply(id, "|USB|V")
 		p.Unsubscribed()
 	case "NUS":

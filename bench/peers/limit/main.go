@@ -1,5 +1,6 @@
-// Command limit is the physical limit: it encodes a block of the very same update lines once, and writes it to the socket over and over, 64 KiB at a
-// time. Its sequences restart with every turn of the block.
+// Command limit is the physical limit. In the tight loops it encodes a block of the very same update lines once, and writes it to the socket over and over,
+// 64 KiB at a time; its sequences restart with every turn of the block. In the scenarios of latency it writes each update by a system call of its own, from the
+// thread that makes it: nothing can come between.
 package main
 
 import (
@@ -9,8 +10,10 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/lightstreamer-go/lightstreamer/bench/internal/work"
@@ -28,8 +31,13 @@ func main() {
 	if err != nil {
 		return // the end of the connection is the end of the run
 	}
-	go func() {
+	if c.Scenario == "LATENCY" {
+		work.NewFeed(c).Start(func() work.Send { return writeEach(conn.(*net.TCPConn), ids) })
 		_, _ = io.Copy(io.Discard, in) // until the connection ends
+		return
+	}
+	go func() {
+		_, _ = io.Copy(io.Discard, in)
 		os.Exit(0)
 	}()
 	all := block(ids)
@@ -88,4 +96,29 @@ func block(ids []string) (all []byte) {
 		}
 	}
 	return all
+}
+
+// writeEach returns the function that writes an update, by a plain blocking system call.
+func writeEach(conn *net.TCPConn, ids []string) work.Send {
+	file, err := conn.File() // blocking, as conn is then too; nobody waits for it elsewhere but to end
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "limit:", err)
+		os.Exit(1)
+	}
+	fd := int(file.Fd())
+	now := strconv.FormatInt(time.Now().UnixMilli(), 10)
+	names := work.NewTable("").Names
+	var line []byte
+	return func(item int, values []string) bool {
+		line = append(line[:0], now+"|UD3|S|item-"...)
+		line = strconv.AppendInt(line, int64(item), 10)
+		line = append(append(append(line, "|S|"...), ids[item]...), "|B|0"...)
+		for f, name := range names {
+			line = append(append(append(append(line, "|S|"...), name...), "|S|"...), values[f]...)
+		}
+		line = append(line, "\r\n"...)
+		_, err := syscall.Write(fd, line)
+		runtime.KeepAlive(file)
+		return err == nil
+	}
 }
