@@ -123,6 +123,8 @@ func (f *floor) verdict(c *comparison) verdict {
 	v.text = fmt.Sprintf("%.2f ×", x)
 	if f.of == nil {
 		v.text = show(x)
+	} else if limit := ratio(c.vals[f.key]["limit"], f.best(c)); !v.Reached && !math.IsNaN(limit) {
+		v.text += fmt.Sprintf(" (limit: %.2f ×)", limit) // whether it can be reached here
 	}
 	return v
 }

@@ -61,6 +61,21 @@ func TestFloors(t *testing.T) {
 	}
 }
 
+// Beside a figure that misses its floor stands what the limit itself reaches, if that is known.
+func TestMissedFloorsTellTheLimit(t *testing.T) {
+	c := measured(map[string]map[string][]float64{"a.time": {"gosdk": {5, 5}, "java": {10, 10}, "limit": {4, 4}}, "b.time": {"gosdk": {5, 5}, "java": {10, 10}}})
+	for key, want := range map[string]string{"a.time": "0.50 × (limit: 0.40 ×)", "b.time": "0.50 ×"} {
+		f := floor{key: key, peer: "gosdk", of: []string{"java"}, atMost: 0.3}
+		if v := f.verdict(c); v.text != want {
+			t.Errorf("%s: %q, want %q", key, v.text, want)
+		}
+		f.atMost = 0.5
+		if v := f.verdict(c); v.text != "0.50 ×" {
+			t.Errorf("%s, reached: %q", key, v.text)
+		}
+	}
+}
+
 // A floor that names a measure nobody takes would never be measured.
 func TestFloorsAndRowsNameScenarios(t *testing.T) {
 	names := []string{"size"}
