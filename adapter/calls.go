@@ -68,10 +68,10 @@ func (c *calls) start(f task) {
 	w.signal()
 }
 
-// startIfBusy starts a task if others are at work; else it clears the flag and returns false.
-func (c *calls) startIfBusy(f task, flag *atomic.Bool) bool {
+// startIfBusy starts a task if others are at work or more requests wait behind it; else it clears the flag and returns false.
+func (c *calls) startIfBusy(f task, b behind, flag *atomic.Bool) bool {
 	c.mu.Lock()
-	if len(c.working) == 0 && !c.stopped {
+	if len(c.working) == 0 && b == nothing && !c.stopped {
 		flag.Store(false)
 		c.mu.Unlock()
 		return false

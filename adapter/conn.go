@@ -200,15 +200,12 @@ func (l *link) lines(t *turn) (kept bool, err error) {
 		if err != nil {
 			return true, err
 		}
-		if f == nil {
-			continue
-		}
 		b := t.behind()
-		if t.counted++; b != plenty { // a counter that two processors touch all the time is a brake
+		if b != plenty { // a counter that two processors touch all the time is a brake
 			l.stats.requests.Add(t.counted)
 			t.counted = 0
 		}
-		if !t.run(f, b) {
+		if f != nil && !t.run(f, b) {
 			return false, nil
 		}
 	}
@@ -250,6 +247,7 @@ func (l *link) line(t *turn, raw []byte) (task, error) {
 		l.refuse(line, errors.New("request before the initialisation"))
 	default:
 		t.due++
+		t.counted++
 		return l.handler.request(t, line), nil
 	}
 	return nil, nil

@@ -336,7 +336,7 @@ func TestRequestsQueuedBehindOneAtWork(t *testing.T) {
 		p := newProxy(t)
 		atWork, goOn := make(chan *adapter.Subscription, 8), make(chan struct{})
 		var unsubscribed []*adapter.Subscription
-		start(t, dataServer(t, p, &provider{
+		s := dataServer(t, p, &provider{
 			subscribe: func(_ context.Context, sub *adapter.Subscription) error {
 				atWork <- sub
 				<-goOn
@@ -346,7 +346,8 @@ func TestRequestsQueuedBehindOneAtWork(t *testing.T) {
 				unsubscribed = append(unsubscribed, sub)
 				return nil
 			},
-		}))
+		})
+		start(t, s)
 		c := p.acceptData()
 		c.say("2|SUB|S|i")
 		first := <-atWork
@@ -368,6 +369,9 @@ func TestRequestsQueuedBehindOneAtWork(t *testing.T) {
 		}
 		if last.Context().Err() != nil {
 			t.Error("the last subscription has ended")
+		}
+		if n := s.Stats().Requests; n != 5 {
+			t.Errorf("%d requests counted, want 5", n)
 		}
 	})
 }

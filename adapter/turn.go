@@ -23,6 +23,7 @@ type turn struct {
 	due     int               // requests taken that the writer does not know of yet
 	replies []byte            // lines that wait for more of them
 	replied int               // how many
+	since   uint32            // turns.looks when the first of them was made
 	counted int64             // requests that stats do not know of yet
 	spare   [ari.Methods]task // by method, for later requests
 
@@ -51,6 +52,7 @@ type turns struct {
 
 	slow    atomic.Bool
 	watched atomic.Bool
+	looks   atomic.Uint32
 
 	// Guarded by calls.mu.
 	all   []*turn
@@ -75,7 +77,7 @@ type behind uint8
 const (
 	nothing behind = iota
 	something
-	plenty // of requests: replies leave together, as long as they come quickly
+	plenty // of requests: replies leave together, those of half a millisecond at most
 )
 
 // newTurns returns what a connection needs, with the turn that reads. If requests may overtake each other, as many goroutines as there are processors take
@@ -100,7 +102,7 @@ type place struct {
 // run runs a task, or has it run by a worker. It returns false if that has cost the caller the turn: somebody else goes on with it.
 func (t *turn) run(f task, b behind) bool {
 	ts := t.of
-	if ts.slow.Load() && ts.calls.startIfBusy(f, &ts.slow) {
+	if ts.slow.Load() && ts.calls.startIfBusy(f, b, &ts.slow) {
 		ts.keepWatch()
 		return true
 	}
@@ -141,9 +143,13 @@ func (p *place) reply(w *writer, encode func(dst []byte) []byte) {
 		w.reply(encode)
 		return
 	}
+	looks := t.of.looks.Load()
+	if t.replied == 0 {
+		t.since = looks
+	}
 	t.replies = append(encode(t.replies), ari.EOL...)
 	t.replied++
-	if p.behind != plenty || len(t.replies) >= enoughReplies {
+	if p.behind != plenty || len(t.replies) >= enoughReplies || looks != t.since {
 		t.flush(w, p.behind == nothing)
 	}
 }
@@ -239,6 +245,7 @@ func (ts *turns) look() {
 	if c.stopped {
 		return
 	}
+	ts.looks.Add(1)
 	ts.calm++
 	done := c.taken - ts.taken // by the workers
 	if done >= fewTasks*uint64(max(len(c.working), 1)) && c.limit == 0 {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -126,6 +127,29 @@ func TestFloodIsShared(t *testing.T) {
 		c.expectSet(append(replies, "2|GIS|S|*early", "202|GIS|S|*late")...)
 		if d := time.Since(begun); d != 0 {
 			t.Errorf("it took %v: the first callback had to be taken the turn", d)
+		}
+	})
+}
+
+// Callbacks that are too short to cost the turn, but not short, run at the same time after a while; and none of the replies waits for all of the flood.
+func TestFloodOfCallbacksThatTakeTheirTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProxy(t)
+		start(t, metadataServer(t, p, floodedMetadata{special: map[string]func(context.Context){
+			"item": func(context.Context) { time.Sleep(400 * time.Microsecond) }, //nolint:forbidigo // virtual
+		}}))
+		c := p.acceptMetadata()
+		begun := time.Now()
+		const requests = 400
+		replies := flood(c, requests, func(int) string { return "item" })
+		first := c.next()
+		if d := time.Since(begun); d > 2*isolation {
+			t.Errorf("the first reply came after %v", d)
+		}
+		c.expectSet(slices.DeleteFunc(replies, func(l string) bool { return l == first })...)
+		// One after the other they would take 160 ms.
+		if d := time.Since(begun); d > 20*time.Millisecond {
+			t.Errorf("all of them took %v", d)
 		}
 	})
 }

@@ -3,6 +3,7 @@ package ari
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net/url"
 	"reflect"
 	"slices"
@@ -244,7 +245,7 @@ func FuzzLineBuffer(f *testing.F) {
 		if !slices.Equal(got, want) || (err != nil) != tooLong || err != nil && !errors.Is(err, ErrLineTooLong) {
 			t.Fatalf("%q in %v, at most %d: %q %v, want %q %v", stream, sizes, limit, got, err, want, tooLong)
 		}
-		if got, err = relay(t, int(bound), stream, sizes); !slices.Equal(got, want) || (err != nil) != tooLong {
+		if got, err = relay(int(bound), stream, sizes); !slices.Equal(got, want) || errors.Is(err, ErrLineTooLong) != tooLong || err != nil && !tooLong {
 			t.Fatalf("%q in %v, at most %d, by two buffers: %q %v, want %q %v", stream, sizes, limit, got, err, want, tooLong)
 		}
 	})
@@ -267,57 +268,51 @@ func splitLines(stream []byte, limit int) (lines []string, tooLong bool) {
 
 // feed passes the stream through b in pieces of the sizes given, over and over.
 func feed(b *LineBuffer, stream, sizes []byte) (lines []string, err error) {
-	for i := 0; len(stream) > 0; i++ {
-		n := len(stream)
-		if len(sizes) > 0 {
-			n = min(n, 1+int(sizes[i%len(sizes)]))
-		}
-		n = copy(b.Space(), stream[:n])
-		b.Advance(n)
-		stream = stream[n:]
-		for {
-			line, ok, err := b.Next()
-			if err != nil {
-				return lines, err
-			}
-			if !ok {
-				break
-			}
-			lines = append(lines, string(line))
-		}
+	for i := 0; len(stream) > 0 && err == nil; i++ {
+		stream = pour(b, stream, sizes, i)
+		lines, err = drain(b, lines)
 	}
-	return lines, nil
+	return lines, err
 }
 
 // relay is feed with two buffers: after each piece the other one goes on with what is incomplete.
-func relay(t *testing.T, bound int, stream, sizes []byte) (lines []string, err error) {
+func relay(bound int, stream, sizes []byte) (lines []string, err error) {
 	b, next := NewLineBuffer(bound), NewLineBuffer(bound)
-	for i := 0; len(stream) > 0; i++ {
-		n := len(stream)
-		if len(sizes) > 0 {
-			n = min(n, 1+int(sizes[i%len(sizes)]))
-		}
-		n = copy(b.Space(), stream[:n])
-		b.Advance(n)
-		stream = stream[n:]
+	for i := 0; len(stream) > 0 && err == nil; i++ {
+		stream = pour(b, stream, sizes, i)
 		b.Split(next)
-		for more := true; more; {
-			has := b.HasLine()
-			line, ok, err := b.Next()
-			if err != nil {
-				return lines, err
-			}
-			if has != ok {
-				t.Fatalf("HasLine said %v, Next %v", has, ok)
-			}
-			if more = ok; ok {
-				lines = append(lines, string(line))
-			}
+		if lines, err = drain(b, lines); err == nil {
+			_, err = drain(next, nil) // an incomplete line is measured too
 		}
 		b, next = next, b
-		if _, ok, err := b.Next(); ok || err != nil {
-			return lines, err // an incomplete line is measured too
-		}
 	}
-	return lines, nil
+	return lines, err
+}
+
+// pour passes the next piece to b, and returns what is left.
+func pour(b *LineBuffer, stream, sizes []byte, i int) (rest []byte) {
+	n := len(stream)
+	if len(sizes) > 0 {
+		n = min(n, 1+int(sizes[i%len(sizes)]))
+	}
+	n = copy(b.Space(), stream[:n])
+	b.Advance(n)
+	return stream[n:]
+}
+
+// drain takes the lines that are there.
+func drain(b *LineBuffer, lines []string) ([]string, error) {
+	for {
+		has := b.HasLine()
+		line, ok, err := b.Next()
+		switch {
+		case err != nil:
+			return lines, err
+		case has != ok:
+			return lines, fmt.Errorf("HasLine said %v, Next %v", has, ok)
+		case !ok:
+			return lines, nil
+		}
+		lines = append(lines, string(line))
+	}
 }
