@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -9,48 +8,34 @@ import (
 	"runtime"
 	"strings"
 	"time"
-)
 
-// The figures of a page stand between these lines.
-const (
-	figuresBegin = "<!-- figures: begin (written by make bench-broker) -->\n"
-	figuresEnd   = "<!-- figures: end -->\n"
+	"github.com/lightstreamer-go/lightstreamer/bench/internal/page"
 )
 
 // writePage runs what the page is about, and puts the figures into it: the rate that is asked for, and the highest one that holds as long.
 func (l *load) writePage(ctx context.Context, progress io.Writer) error {
-	page, err := os.ReadFile(l.o.page)
-	if err != nil {
+	if err := page.Check(l.o.page); err != nil {
 		return err
-	}
-	if _, err = replaceFigures(page, nil); err != nil {
-		return fmt.Errorf("%s: %w", l.o.page, err) // before the minutes that it takes
 	}
 	before := loadAverage()
 	first, err := l.first(ctx, progress)
 	if err != nil {
 		return err
 	}
+	if !first.complete() {
+		return fmt.Errorf("%w: %s is left as it was", errMissing, l.o.page)
+	}
 	best, err := l.best(ctx, progress)
 	if err != nil {
 		return err
 	}
-	figures := new(bytes.Buffer)
+	figures := new(strings.Builder)
 	fmt.Fprintf(figures, "%s, %s, %d cores of %q, load average before the run: %s.\n\n", time.Now().Format(time.DateOnly), runtime.Version(),
 		runtime.NumCPU(), processor(), before)
 	table(figures, first, best)
 	fmt.Fprintf(figures, "\nThe highest rate that holds (p99 within %v, 98 %% delivered in time, nothing lost, less than 1 %% merged): **%.0f updates/s**.\n",
 		l.o.limit, best.Rate)
-	if page, err = replaceFigures(page, figures.Bytes()); err != nil {
-		return err
-	}
-	if err = os.WriteFile(l.o.page, page, 0o644); err != nil { //nolint:gosec // documentation
-		return err
-	}
-	if !first.complete() {
-		return errMissing
-	}
-	return nil
+	return page.Update(l.o.page, figures.String())
 }
 
 // first is the run at the rate asked for. Like any other rate it may be tried again if it does not hold, but not if something is lost.
@@ -92,16 +77,6 @@ func table(w io.Writer, results ...*result) {
 			r.Rate, r.Duration, r.Delivered, short(r.P50), short(r.P99), short(r.P999), short(r.Max), r.Broker.cores(), r.Load.cores(), r.Rest,
 			r.Broker.PeakRSS>>20, r.Kinds[raw].Missing, r.Kinds[command].Missing, r.Kinds[merge].Missing, r.Kinds[merge].Received+r.Kinds[merge].Missing)
 	}
-}
-
-// replaceFigures puts figures between the marks of a page.
-func replaceFigures(page, figures []byte) ([]byte, error) {
-	before, rest, ok := bytes.Cut(page, []byte(figuresBegin))
-	_, after, ended := bytes.Cut(rest, []byte(figuresEnd))
-	if !ok || !ended {
-		return nil, fmt.Errorf("no place for the figures: want the lines %q and %q", strings.TrimSpace(figuresBegin), strings.TrimSpace(figuresEnd))
-	}
-	return bytes.Join([][]byte{before, []byte(figuresBegin), figures, []byte(figuresEnd), after}, nil), nil
 }
 
 // processor names the machine's.

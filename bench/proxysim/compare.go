@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"time"
+
+	"github.com/lightstreamer-go/lightstreamer/bench/internal/page"
 )
 
 // comparison is what the rounds have measured.
@@ -46,6 +48,11 @@ func progress(format string, a ...any) { fmt.Fprintf(os.Stderr, "proxysim: "+for
 
 // compare runs all rounds, and writes the report. It tells whether all was well.
 func compare(o *options, peers []*peer, sel []scenario) (bool, error) {
+	if o.page != "" {
+		if err := page.Check(o.page); err != nil {
+			return false, err
+		}
+	}
 	c := &comparison{
 		peers: peers, vals: map[string]map[string][]float64{}, errs: map[string]int{}, begin: time.Now(), base: o.base, command: o.command, quick: o.quick,
 	}
@@ -135,7 +142,7 @@ func (c *comparison) publish(o *options) error {
 	if len(c.errs) > 0 {
 		return fmt.Errorf("%s is left as it was: a run with failures is not published", o.page)
 	}
-	return updatePage(o.page, report)
+	return page.Update(o.page, report)
 }
 
 // export returns every single value, for -json.

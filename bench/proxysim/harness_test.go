@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lightstreamer-go/lightstreamer/bench/internal/page"
 )
 
 // build compiles a peer. It also ties the test to its thread, since the end of that thread would be the end of its children.
@@ -109,19 +111,19 @@ func TestHangIsShown(t *testing.T) {
 func TestCompare(t *testing.T) {
 	bin := build(t, "goraw")
 	dir := t.TempDir()
-	page, values := filepath.Join(dir, "page.md"), filepath.Join(dir, "values.json")
-	if err := os.WriteFile(page, []byte(pageBegin+pageEnd), 0o600); err != nil {
+	file, values := filepath.Join(dir, "page.md"), filepath.Join(dir, "values.json")
+	if err := os.WriteFile(file, []byte(page.Begin+page.End), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	o := &options{quick: true, window: 40 * time.Millisecond, base: "goraw", page: page, json: values, out: &out}
+	o := &options{quick: true, window: 40 * time.Millisecond, base: "goraw", page: file, json: values, out: &out}
 	good, bad := &peer{Name: "goraw", Cmd: []string{bin}, Sizes: map[string]string{"program": bin}}, &peer{Name: "bad", Cmd: []string{bin}, Env: []string{"FAULT=drop"}}
 	sel := []scenario{scenarioNamed(t, "credit")}
 	ok, err := compare(o, []*peer{good}, sel)
 	if !ok || err != nil {
 		t.Fatal(ok, err)
 	}
-	written, err := os.ReadFile(page)
+	written, err := os.ReadFile(file)
 	if err != nil || !strings.Contains(string(written), out.String()) || !strings.Contains(out.String(), "| size of a hello-world program, MB |") {
 		t.Errorf("%v, %s", err, written)
 	}
@@ -139,7 +141,7 @@ func TestCompare(t *testing.T) {
 	if ok, err = compare(o, []*peer{good, bad}, sel); ok || err == nil {
 		t.Error(ok, err)
 	}
-	if again, err := os.ReadFile(page); err != nil || !bytes.Equal(again, written) {
+	if again, err := os.ReadFile(file); err != nil || !bytes.Equal(again, written) {
 		t.Errorf("a run with failures was published: %v, %s", err, again)
 	}
 }

@@ -4,8 +4,6 @@ package main
 
 import (
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -118,28 +116,6 @@ func TestReport(t *testing.T) {
 	}
 	if t.Failed() {
 		t.Log(text)
-	}
-}
-
-func TestUpdatePage(t *testing.T) {
-	page := filepath.Join(t.TempDir(), "page.md")
-	write := func(text string) {
-		if err := os.WriteFile(page, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write("# Page\n" + pageBegin + "old\n" + pageEnd + "after\n")
-	for range 2 { // once more, over its own
-		if err := updatePage(page, "new\n"); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if b, err := os.ReadFile(page); err != nil || string(b) != "# Page\n"+pageBegin+"\nnew\n\n"+pageEnd+"after\n" {
-		t.Errorf("%q, %v", b, err)
-	}
-	write("# Page\n" + pageBegin)
-	if err := updatePage(page, "new\n"); err == nil || !strings.Contains(err.Error(), page) {
-		t.Error(err)
 	}
 }
 
