@@ -16,7 +16,7 @@ func TestUpdate(t *testing.T) {
 		}
 	}
 	write("# Page\n" + Begin + "old\n" + End + "after\n")
-	if err := os.Chmod(page, 0o640); err != nil { //nolint:gosec // to see that it stays so
+	if err := os.Chmod(page, 0o640); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // once more, over its own
