@@ -218,6 +218,9 @@ func TestParseRequestAllocates(t *testing.T) {
 		{"S|user|S|100%25|S|S123", func(b []byte) error { _, err := ParseGetItems(b, V191); return err }, 2},
 		{"S|user|S|S123|S|a message", func(b []byte) error { _, err := ParseNotifyUserMessage(b, V191); return err }, 1},
 		{"S|user|S|password|S|host|S|example|S|agent|S|none", func(b []byte) error { _, err := ParseNotifyUser(NUS, b, V191); return err }, 2},
+		// With a map: one string, the map, its entries.
+		{"S|user|S|password|S|host|S|example|S|agent|S|none", func(b []byte) error { _, err := new(NotifyUser).ParseMap(NUS, b, V191); return err }, 3},
+		{"S|user|S|S123|S|REMOTE_IP|S|127.0.0.1|S|X|S|#", func(b []byte) error { _, err := new(NotifyNewSession).ParseMap(b, V191); return err }, 3},
 		{"S|item1|S|item2|S|item3", func(b []byte) error { _, err := ParseGetItemData(b, V191); return err }, 2},
 		{"S|an item", func(b []byte) error { _, err := ParseItem(b, V191); return err }, 1},
 	} {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"reflect"
 	"slices"
@@ -228,6 +229,46 @@ func FuzzAppendBytesField(f *testing.F) {
 			}
 		}
 	})
+}
+
+// FuzzParseMap: headers and contexts as maps are those as lists, the last of each name that is not null.
+func FuzzParseMap(f *testing.F) {
+	f.Add([]byte("S|user|S|S123|S|host|S|a:80|S|host|S|b%20c|S|none|S|#"))
+	f.Add([]byte("S|#|S|$|S|name|S|value|S|name|S|#|S|cut short"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		for _, v := range []Version{V180, V191} {
+			user, err := ParseNotifyUser(NUS, body, v)
+			var n NotifyUser
+			headers, mapErr := n.ParseMap(NUS, body, v)
+			sameAsMap(t, user.Headers, err, headers, mapErr)
+			if n.User != user.User || n.Password != user.Password {
+				t.Errorf("%v, want %v", n, user)
+			}
+			session, err := ParseNotifyNewSession(body, v)
+			var s NotifyNewSession
+			context, mapErr := s.ParseMap(body, v)
+			sameAsMap(t, session.Context, err, context, mapErr)
+			if s.User != session.User || s.Session != session.Session {
+				t.Errorf("%+v, want %+v", s, session)
+			}
+		}
+	})
+}
+
+func sameAsMap(t *testing.T, list []Param, err error, got map[string]string, mapErr error) {
+	t.Helper()
+	if (err == nil) != (mapErr == nil) {
+		t.Fatalf("as a list: %v; as a map: %v", err, mapErr)
+	}
+	want := map[string]string{}
+	for _, p := range list {
+		if !p.Value.Null {
+			want[p.Name] = p.Value.S
+		}
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
 }
 
 func FuzzLineBuffer(f *testing.F) {
