@@ -54,6 +54,13 @@ node_modules/.package-lock.json: package.json package-lock.json
 	npm ci --no-audit --no-fund
 	@touch $@
 
+.PHONY: release release-check
+release: ## prepare a release in this clone: commits and tags, nothing pushed (VERSION=v1.2.3; see RELEASE.md)
+	@bash .ci/release "$(VERSION)"
+
+release-check: ## rehearse a release in a clone, and install it as a stranger would (about a minute and a half)
+	@bash .ci/release-check
+
 clean: ## remove what was installed and built here
 	rm -rf node_modules bin bench/.cache
 

@@ -1,6 +1,6 @@
 module github.com/lightstreamer-go/lightstreamer/examples
 
-go 1.26
+go 1.26.0
 
 require github.com/lightstreamer-go/lightstreamer v0.0.0
 

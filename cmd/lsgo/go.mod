@@ -1,6 +1,6 @@
 module github.com/lightstreamer-go/lightstreamer/cmd/lsgo
 
-go 1.26
+go 1.26.0
 
 require (
 	github.com/alecthomas/kong v1.17.0
@@ -10,4 +10,7 @@ require (
 	github.com/pelletier/go-toml/v2 v2.4.3
 )
 
-require github.com/go-json-experiment/json v0.0.0-20260213210345-44df1a37e875 // indirect
+require (
+	github.com/coder/websocket v1.8.15 // indirect
+	github.com/go-json-experiment/json v0.0.0-20260213210345-44df1a37e875 // indirect
+)

@@ -1,10 +1,11 @@
 module github.com/lightstreamer-go/lightstreamer/metrics/otel/sdktest
 
-go 1.26
+go 1.26.0
 
-// metrics/otel and metrics/prometheus, which the tests import too, are taken from the workspace.
 require (
 	github.com/lightstreamer-go/lightstreamer v0.0.0
+	github.com/lightstreamer-go/lightstreamer/metrics/otel v0.0.0
+	github.com/lightstreamer-go/lightstreamer/metrics/prometheus v0.0.0
 	github.com/prometheus/client_golang v1.25.0
 	go.opentelemetry.io/otel v1.47.0
 	go.opentelemetry.io/otel/exporters/prometheus v0.69.0

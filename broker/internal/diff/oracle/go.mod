@@ -1,6 +1,6 @@
 module github.com/lightstreamer-go/lightstreamer/broker/internal/diff/oracle
 
-go 1.26
+go 1.26.0
 
 // broker/internal/diff is taken from the workspace.
 require github.com/lightstreamer-go/lightstreamer v0.0.0
