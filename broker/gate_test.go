@@ -127,40 +127,64 @@ func TestAddressRate(t *testing.T) {
 	})
 }
 
+// addressListener has its first connections come from one remote address, and the others from
+// another.
+type addressListener struct {
+	net.Listener
+	hostile int
+}
+
+func (l *addressListener) Accept() (net.Conn, error) {
+	nc, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	from := "198.51.100.7"
+	if l.hostile--; l.hostile < 0 {
+		from = "192.0.2.1"
+	}
+	return &remoteConn{nc.(*net.TCPConn), from}, nil
+}
+
+type remoteConn struct {
+	*net.TCPConn
+	from string
+}
+
+func (c *remoteConn) RemoteAddr() net.Addr {
+	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(c.from), 1))
+}
+
 // One address cannot take the places of others, over real sockets: beyond its limit connections are
 // closed at once, and a client from elsewhere is served.
 func TestOneAddressCannotTakeAll(t *testing.T) {
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const attempts, limit = 200, 50
 	var out syncBuffer
-	d := startDemo(t, Config{Limits: Limits{Connections: 100, LoopbackConnections: 50}, Logger: slog.New(slog.NewTextHandler(&out, nil))})
-	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
-	var refused, kept int
-	var conns []net.Conn
-	for range 200 {
-		conn, err := dialer.DialContext(t.Context(), "tcp", d.Addr().String())
-		if err != nil {
-			t.Skipf("no second loopback address: %v", err)
-		}
-		conns = append(conns, conn)
-		t.Cleanup(func() { conn.Close() })
+	d := startDemo(t, Config{
+		Listener: &addressListener{l, attempts}, Limits: Limits{Connections: 100, AddressConnections: limit},
+		Logger: slog.New(slog.NewTextHandler(&out, nil)),
+	})
+	closed := make(chan struct{}, attempts)
+	for range attempts {
+		conn := connectTo(t, d)
+		go func() { // ends with the connection
+			conn.Read(make([]byte, 1))
+			closed <- struct{}{}
+		}()
 	}
-	for deadline := time.Now().Add(patience); d.Stats().Front.RefusedByAddress+d.Stats().Front.RefusedByRate < 150; {
-		if time.Now().After(deadline) {
-			t.Fatalf("stats %+v", d.Stats().Front)
-		}
-		<-time.After(time.Millisecond)
+	for range attempts - limit {
+		<-closed
 	}
-	for _, conn := range conns {
-		conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
-		if _, err := conn.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
-			kept++
-		} else {
-			refused++
-		}
+	c := dial(t, d)
+	c.send("create_session", "LS_adapter_set=DEMO")
+	c.expect("CONOK,*", "SERVNAME,*", "CLIENTIP,192.0.2.1")
+	if st := d.Stats().Front; st.Open != limit+1 || st.RefusedByAddress+st.RefusedByRate != attempts-limit {
+		t.Errorf("stats %+v", st)
 	}
-	if kept > 50 || refused < 150 {
-		t.Errorf("%d kept, %d refused", kept, refused)
-	}
-	dial(t, d).open("")
 	if n := strings.Count(out.String(), "connection refused"); n < 1 || n > 2 {
 		t.Errorf("%d lines in the log", n)
 	}
