@@ -58,7 +58,7 @@ func drip(t *testing.T, conn net.Conn, beginning string) string {
 // Clients that send their requests a byte at a time do not keep their connections, nor anybody else from being served.
 func TestSlowRequests(t *testing.T) {
 	d := startDemo(t, Config{ReadTimeout: 50 * time.Millisecond, IdleTimeout: 50 * time.Millisecond}) // on a slow machine some get no answer at all
-	const control = "POST /lightstreamer/control.txt?LS_protocol=TLCP-2.5.0 HTTP/1.1\r\nHost: x\r\nContent-Length: 40000\r\n\r\n"
+	const control = "POST /lightstreamer/control.txt?LS_protocol=TLCP-2.5.0 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 40000\r\n\r\n"
 	t.Run("header", func(t *testing.T) {
 		drip(t, connectTo(t, d), "POST /lightstreamer/control.txt HTTP/1.1\r\nX-Slow: ")
 	})
@@ -68,13 +68,13 @@ func TestSlowRequests(t *testing.T) {
 		}
 	})
 	t.Run("second request", func(t *testing.T) {
-		first := "POST /lightstreamer/heartbeat.txt?LS_protocol=TLCP-2.5.0 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n\r\n"
+		first := "POST /lightstreamer/heartbeat.txt?LS_protocol=TLCP-2.5.0 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n\r\n"
 		if got := drip(t, connectTo(t, d), first+control); got != "" && !strings.Contains(got, "REQOK") {
 			t.Errorf("the first request was answered %q", got)
 		}
 	})
 	t.Run("WebSocket handshake", func(t *testing.T) {
-		drip(t, connectTo(t, d), "GET /lightstreamer HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: ")
+		drip(t, connectTo(t, d), "GET /lightstreamer HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: ")
 	})
 	t.Run("WebSocket message", func(t *testing.T) {
 		conn := connectTo(t, startDemo(t, Config{IdleTimeout: 50 * time.Millisecond}))
@@ -114,7 +114,7 @@ func TestSlowRequests(t *testing.T) {
 // What is no HTTP, or too much of it, is answered with an error or nothing, and leaves the broker as it was.
 func TestMalformedHTTP(t *testing.T) {
 	d := startDemo(t, Config{Limits: Limits{Header: 8 << 10}})
-	const head = "POST /lightstreamer/heartbeat.txt?LS_protocol=TLCP-2.5.0 HTTP/1.1\r\nHost: x\r\n"
+	const head = "POST /lightstreamer/heartbeat.txt?LS_protocol=TLCP-2.5.0 HTTP/1.1\r\nHost: localhost\r\n"
 	for _, tt := range []struct{ name, request, want string }{
 		{"nothing", "", ""},
 		{"noise", "\x00\xff\xfe\r\n\r\n", "HTTP/1.1 400*"},
@@ -125,16 +125,16 @@ func TestMalformedHTTP(t *testing.T) {
 		{"header without a colon", head + "oops\r\n\r\n", "HTTP/1.1 400*"},
 		{"line break in a name", head + "A\nB: c\r\n\r\n", "HTTP/1.1 400*"},
 		{"large header", head + "X-Large: " + strings.Repeat("x", 64<<10) + "\r\n\r\n", "HTTP/1.1 431*"},
-		{"large query", "GET /lightstreamer/control.txt?" + strings.Repeat("x", 64<<10) + " HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 431*"},
+		{"large query", "GET /lightstreamer/control.txt?" + strings.Repeat("x", 64<<10) + " HTTP/1.1\r\nHost: localhost\r\n\r\n", "HTTP/1.1 431*"},
 		{"negative length", head + "Content-Length: -1\r\n\r\n", "HTTP/1.1 400*"},
 		{"two lengths", head + "Content-Length: 1\r\nContent-Length: 2\r\n\r\n\r\n", "HTTP/1.1 400*"},
 		{"bad chunk", head + "Transfer-Encoding: chunked\r\n\r\nzz\r\n", "*ERROR,67,*"},
 		{"unknown coding", head + "Transfer-Encoding: slow\r\n\r\n", "HTTP/1.1 501*"},
-		{"bad path", "POST /lightstreamer/%zz HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 400*"},
-		{"dots", "POST /lightstreamer/../control.txt HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 404*"},
-		{"another method", "DELETE /lightstreamer/control.txt?LS_protocol=TLCP-2.5.0 HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 405*"},
+		{"bad path", "POST /lightstreamer/%zz HTTP/1.1\r\nHost: localhost\r\n\r\n", "HTTP/1.1 400*"},
+		{"dots", "POST /lightstreamer/../control.txt HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 404*"},
+		{"another method", "DELETE /lightstreamer/control.txt?LS_protocol=TLCP-2.5.0 HTTP/1.1\r\nHost: localhost\r\n\r\n", "HTTP/1.1 405*"},
 		{"HTTP/2 preface, then noise", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + strings.Repeat("\xff", 200), "*"},
-		{"too many parameters", "POST /lightstreamer/control.txt?LS_protocol=TLCP-2.5.0 HTTP/1.1\r\nHost: x\r\nContent-Length: 800\r\n\r\n" + strings.Repeat("a=b&", 200), "*ERROR,6*"},
+		{"too many parameters", "POST /lightstreamer/control.txt?LS_protocol=TLCP-2.5.0 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 800\r\n\r\n" + strings.Repeat("a=b&", 200), "*ERROR,6*"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			conn := connectTo(t, d)
@@ -186,7 +186,7 @@ func muteStream(t *testing.T, d *demo, item string) {
 	conn := connectTo(t, d)
 	conn.(*net.TCPConn).SetReadBuffer(4 << 10)
 	body := "LS_adapter_set=DEMO&LS_send_sync=false"
-	fmt.Fprintf(conn, "POST /lightstreamer/create_session.txt?LS_protocol=TLCP-2.5.0 HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	fmt.Fprintf(conn, "POST /lightstreamer/create_session.txt?LS_protocol=TLCP-2.5.0 HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 	var session string
 	for scan := bufio.NewScanner(conn); session == "" && scan.Scan(); {
 		if conok, ok := strings.CutPrefix(scan.Text(), "CONOK,"); ok {

@@ -3,6 +3,7 @@ package broker
 import (
 	"bytes"
 	"sync"
+	"sync/atomic"
 
 	"github.com/lightstreamer-go/lightstreamer/internal/wsconn"
 )
@@ -17,13 +18,19 @@ type answers struct {
 	lines   []byte
 	writing bool // the goroutine that writes is there
 	closed  bool
+	cut     bool          // the connection has to be closed: answers have been dropped
+	cuts    *atomic.Int64 // counts these
 }
 
 // maxAnswers is how many bytes of answers may wait before the reader does.
 const maxAnswers = 64 << 10
 
-func (a *answers) init(conn *wsconn.Conn) {
-	a.conn = conn
+// mostAnswers is how many bytes of answers may wait at all: requests that were accepted before may
+// still be answered, with texts of the adapter's. Beyond it the client is cut off.
+const mostAnswers = 4 << 20
+
+func (a *answers) init(conn *wsconn.Conn, cuts *atomic.Int64) {
+	a.conn, a.cuts = conn, cuts
 	a.changed = sync.NewCond(&a.mu)
 }
 
@@ -35,6 +42,16 @@ func (a *answers) add(lines []byte) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.closed {
+		return
+	}
+	if len(a.lines)+len(lines) > mostAnswers {
+		a.closed, a.cut, a.lines = true, true, nil
+		a.cuts.Add(1)
+		if !a.writing { // one answer of that size
+			a.writing = true
+			go a.write()
+		}
+		a.changed.Broadcast()
 		return
 	}
 	a.lines = append(a.lines, lines...)
@@ -65,6 +82,11 @@ func (a *answers) write() {
 		a.mu.Lock()
 		a.closed = a.closed || err != nil
 		a.changed.Broadcast()
+	}
+	if a.cut {
+		a.mu.Unlock()
+		a.conn.CloseNow()
+		a.mu.Lock()
 	}
 	a.writing = false
 	a.changed.Broadcast()

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/lightstreamer-go/lightstreamer/adapter"
@@ -27,7 +28,10 @@ type Config struct {
 	// TLSConfig, if not nil, makes the client address speak TLS (https and wss). It must hold a certificate. It is not changed, so that several
 	// brokers can have the same.
 	TLSConfig *tls.Config
-	// Handler serves every path that is not below /lightstreamer. Nil answers 404.
+	// Handler serves every path that is not below /lightstreamer. Nil answers 404. A request has to arrive
+	// within ReadTimeout, body included, and each 64 KiB that are written have to be read within
+	// WriteTimeout; a handler that needs longer for its body sets deadlines by an
+	// [http.ResponseController]. Hosts and origins are its own concern.
 	Handler http.Handler
 
 	// AdaptersDir is a folder of Adapter Sets: DIR/adapters.xml, or DIR/*/adapters.xml, or both. Empty: none.
@@ -47,24 +51,45 @@ type Config struct {
 	// "0.0.0.0" or "::" are all interfaces.
 	AdapterHost string
 
-	// NoMonitoring leaves /healthz, /readyz and /metrics to Handler. Otherwise the broker serves them on Addr, to whoever can reach it: they
-	// tell how busy the broker is and how its adapters are called, but nothing of users and items.
+	// NoMonitoring leaves /healthz, /readyz and /metrics to Handler. Otherwise the broker serves them on Addr, to
+	// whoever can reach it: they tell how busy the broker is and how its adapters are called, but nothing of users
+	// and items. At the limit of connections they are still served, each on a connection that ends with it.
 	NoMonitoring bool
+	// MonitorAddr is a TCP address for these pages alone, without TLS; they are not served on Addr then. Empty:
+	// there is none, unless MonitorListener is set.
+	MonitorAddr string
+	// MonitorListener, if not nil, is used instead of MonitorAddr. The broker closes it, if it does not start, too.
+	MonitorListener net.Listener
 
 	// ServerName is told to clients as the name of the listening port. Default "Lightstreamer HTTP Server".
 	ServerName string
-	// AllowedOrigins are the origins (scheme://host[:port]) whose pages may use the broker. Nil allows all; requests without an
-	// Origin, which do not come from a page of another site, are always allowed.
+	// AllowedOrigins are the origins (scheme://host[:port]) of web pages that may use the broker, besides those
+	// of the host and port that a request is for, and, over the loopback interface, pages of localhost and of
+	// loopback addresses. Pages of these origins may send cookies. "*" allows all pages, without cookies, "null"
+	// those that have no origin (files, sandboxed frames). Requests that do not come from a page of another
+	// site are always allowed.
 	AllowedOrigins []string
+	// AllowedHosts are the host names, without ports, under which the broker may be reached over the loopback
+	// interface, besides localhost and addresses; with it other interfaces accept only these names and
+	// their own address. It keeps pages of strangers from reaching the broker by a name of
+	// theirs (DNS rebinding). A proxy on the same machine that passes the Host of its clients on needs
+	// its names here. "*" allows all.
+	AllowedHosts []string
+	// TrustedProxies are the addresses of proxies in front of the broker. Of a request from one of them the
+	// client's address is the last one in X-Forwarded-For that is not a trusted proxy, and the
+	// proxies are not bounded by address, but the requests of their clients are. With it,
+	// X-Forwarded-For of others is ignored; without, it is passed on to the Metadata Adapter only.
+	TrustedProxies []netip.Prefix
 
 	// Limits bound what clients can make the broker do and keep.
 	Limits Limits
 	// WriteTimeout bounds each write to a client; one that takes longer (on a WebSocket, up to a quarter longer) has lost its connection. Default 30 s.
 	WriteTimeout time.Duration
-	// IdleTimeout is how long a connection may stay open without a request, a WebSocket without a session bound to it. Default
-	// 60 s.
+	// IdleTimeout is how long a connection may stay open without a request, a WebSocket without a session bound to it,
+	// whatever else is sent on it. Default 60 s.
 	IdleTimeout time.Duration
-	// ReadTimeout is how long a request may take to arrive. Default 20 s.
+	// ReadTimeout is how long a request may take to arrive, from its first byte to the end of its body; a TLS handshake; a
+	// message on a WebSocket (which may take up to a quarter longer). Default 20 s.
 	ReadTimeout time.Duration
 	// Keepalive is the longest silence of a streaming connection if the client asks for none. Default 5 s.
 	Keepalive time.Duration
@@ -109,6 +134,12 @@ func (c *Config) check() error {
 	var errs []error
 	if err := c.Limits.check(); err != nil {
 		errs = append(errs, err)
+	}
+	errs = append(errs, checkAccess(c)...)
+	for _, p := range c.TrustedProxies {
+		if !p.IsValid() {
+			errs = append(errs, errors.New("broker: TrustedProxies: want valid prefixes, such as 10.0.0.0/8"))
+		}
 	}
 	for name, d := range map[string]time.Duration{
 		"WriteTimeout": c.WriteTimeout, "IdleTimeout": c.IdleTimeout, "ReadTimeout": c.ReadTimeout, "Keepalive": c.Keepalive,

@@ -118,7 +118,7 @@ func TestVersions(t *testing.T) {
 		{"create_session", "?LS_protocol=TLCP-2.1.0", "CONOK,*"},
 		{"create_session", "?LS_protocol=TLCP-2.4.0", "CONOK,*"},
 	} {
-		req := httptest.NewRequest(http.MethodPost, "/lightstreamer/"+tt.name+".txt"+tt.query,
+		req := httptest.NewRequest(http.MethodPost, "http://localhost/lightstreamer/"+tt.name+".txt"+tt.query,
 			strings.NewReader("LS_adapter_set=DEMO&LS_polling=true&LS_polling_millis=0&LS_idle_millis=0"))
 		w := httptest.NewRecorder()
 		d.front.ServeHTTP(w, req)
@@ -179,7 +179,7 @@ func TestOversizedRequests(t *testing.T) {
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(patience))
 	body := message(4 << 20)
-	if _, err := fmt.Fprintf(conn, "POST /lightstreamer/msg.txt?LS_protocol=TLCP-2.5.0&LS_session=%s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s",
+	if _, err := fmt.Fprintf(conn, "POST /lightstreamer/msg.txt?LS_protocol=TLCP-2.5.0&LS_session=%s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s",
 		session, len(body), body); err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -18,51 +18,182 @@ import (
 // endpoint is the path below which everything is the client protocol.
 const endpoint = "/lightstreamer"
 
-// frontend serves the clients. Its methods run on the goroutines of the HTTP server, one for each request; the goroutine of a
-// streaming response is the one that runs the session's binding.
+// frontend serves the clients. Its methods run on the goroutines of the HTTP server, one for each
+// request; the goroutine of a streaming response is the one that runs the session's binding.
 type frontend struct {
 	cfg      Config
 	sessions *session.Manager
-	other    http.Handler // for what is not the protocol
+	gate     *gate
+	access   *access
+	n        *counters
+	pages    map[string]page // for monitoring
 	sockets  sockets
 }
 
 func (f *frontend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	path, below := strings.CutPrefix(r.URL.Path, endpoint)
-	if !below || path != "" && path[0] != '/' {
-		f.other.ServeHTTP(w, r)
+	c := connOf(r)
+	if c != nil {
+		c.handled()
+	}
+	if p := f.pages[r.URL.Path]; p != nil {
+		f.servePage(w, r, p, c != nil && c.spare)
 		return
 	}
-	allowed := f.cors(w.Header(), r.Header.Get("Origin"))
+	if c != nil && c.spare {
+		f.n.refusedLimit.Add(1)
+		f.refuse(w, r, http.StatusServiceUnavailable, tooMany)
+		return
+	}
+	from := f.peerOf(r)
+	held, why := f.hold(r, from)
+	if why != "" {
+		status := http.StatusServiceUnavailable
+		if why == tooManyOfAddress {
+			status = http.StatusTooManyRequests
+		}
+		f.refuse(w, r, status, why)
+		return
+	}
+	defer held.release()
+	path, below := strings.CutPrefix(r.URL.Path, endpoint)
+	if !below || path != "" && path[0] != '/' {
+		f.serveOther(w, r)
+		return
+	}
+	f.serveProtocol(w, r, path, from, held)
+}
+
+// serveProtocol serves what is below the endpoint.
+func (f *frontend) serveProtocol(w http.ResponseWriter, r *http.Request, path string, from peer, held *holding) {
+	if !f.access.host(r) {
+		f.refuse(w, r, http.StatusForbidden, "host not allowed: "+forbiddenHost)
+		return
+	}
+	origin := f.access.page(r)
+	cors(w.Header(), origin)
 	switch {
 	case r.Method == http.MethodOptions:
-		if allowed {
+		if origin.allowed {
 			preflight(w.Header(), r)
 		}
+		f.linger(w, r)
 		w.WriteHeader(http.StatusNoContent)
 	case path == "" || path == "/":
-		if !allowed {
-			http.Error(w, "origin not allowed", http.StatusForbidden)
+		if !origin.allowed {
+			f.refuse(w, r, http.StatusForbidden, "origin not allowed: "+forbiddenOrigin)
 			return
 		}
-		f.serveSocket(w, r)
+		f.serveSocket(w, r, from, held)
 	default:
-		f.serveRequest(w, r, path[1:], allowed)
+		f.serveRequest(w, r, path[1:], origin.allowed, from, held)
 	}
 }
 
-// serveRequest serves one HTTP request of the protocol. Whatever the protocol can express has status 200: some clients do not look
-// at any other.
-func (f *frontend) serveRequest(w http.ResponseWriter, r *http.Request, file string, allowed bool) {
+const (
+	forbiddenHost   = "the broker has to be started with this name among its allowed hosts (Config.AllowedHosts, lsgo --allowed-hosts)"
+	forbiddenOrigin = "the broker has to be started with this origin among its allowed origins (Config.AllowedOrigins, lsgo --allowed-origins)"
+)
+
+// refuse answers a request whose body is of no interest. The connection is not used again if a body
+// would have to be read for that.
+func (f *frontend) refuse(w http.ResponseWriter, r *http.Request, status int, text string) {
+	f.linger(w, r)
+	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
+		w.Header().Set("Retry-After", "5")
+	}
+	http.Error(w, text, status)
+}
+
+// lingerTime is how long the body of a refused request is read, so that its sender sees the answer.
+const lingerTime = 2 * time.Second
+
+// linger bounds what is left of a request that needs no more than a short answer.
+func (f *frontend) linger(w http.ResponseWriter, r *http.Request) {
+	rc := http.NewResponseController(w)
+	now := time.Now()
+	_ = rc.SetWriteDeadline(now.Add(f.cfg.WriteTimeout)) // not supported only in tests
+	if r.Body == nil || r.Body == http.NoBody {
+		return
+	}
+	_ = rc.SetReadDeadline(now.Add(min(lingerTime, f.cfg.ReadTimeout)))
+	if r.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close")
+	}
+}
+
+// serveOther has the application's handler serve a request, under deadlines that the handler may
+// change by an [http.ResponseController].
+func (f *frontend) serveOther(w http.ResponseWriter, r *http.Request) {
+	rc := http.NewResponseController(w)
+	if r.Body == nil || r.Body == http.NoBody {
+		_ = rc.SetReadDeadline(time.Time{}) // the handler may take its time
+	} else {
+		r.Body = &timedBody{r.Body, rc}
+	}
+	if r.ProtoMajor == 1 {
+		f.cfg.Handler.ServeHTTP(w, r) // the connection bounds the writes
+		return
+	}
+	timed := &timedWriter{w, rc, f.cfg.WriteTimeout}
+	f.cfg.Handler.ServeHTTP(timed, r)
+	_ = rc.SetWriteDeadline(time.Now().Add(f.cfg.WriteTimeout)) // for what is written when the handler has returned
+}
+
+// timedBody lifts the deadline of a request when its body has arrived.
+type timedBody struct {
+	io.ReadCloser
+	rc *http.ResponseController
+}
+
+func (b *timedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if errors.Is(err, io.EOF) {
+		_ = b.rc.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}
+
+// timedWriter bounds the writes of a handler over HTTP/2, where one stream may be stuck while the
+// connection is not.
+type timedWriter struct {
+	http.ResponseWriter
+	rc      *http.ResponseController
+	timeout time.Duration
+}
+
+// Unwrap is for [http.ResponseController].
+func (w *timedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *timedWriter) Write(p []byte) (n int, err error) {
+	for first := true; err == nil && (first || n < len(p)); first = false {
+		_ = w.rc.SetWriteDeadline(time.Now().Add(w.timeout))
+		var m int
+		m, err = w.ResponseWriter.Write(p[n:min(len(p), n+writeChunk)]) //nolint:gosec // the page is the application's
+		n += m
+	}
+	_ = w.rc.SetWriteDeadline(time.Time{})
+	return n, err
+}
+
+// Flush implements [http.Flusher].
+func (w *timedWriter) Flush() {
+	_ = w.rc.SetWriteDeadline(time.Now().Add(w.timeout))
+	_ = w.rc.Flush()
+	_ = w.rc.SetWriteDeadline(time.Time{})
+}
+
+// serveRequest serves one HTTP request of the protocol. Whatever the protocol can express has
+// status 200: some clients do not look at any other.
+func (f *frontend) serveRequest(w http.ResponseWriter, r *http.Request, file string, allowed bool, from peer, held *holding) {
 	base, isText := strings.CutSuffix(file, ".txt")
 	name, known := tlcp.ParseName([]byte(base))
 	if !isText || !known || name == tlcp.NameWSOK {
-		http.Error(w, "no such request: want create_session, bind_session, control, msg or heartbeat with .txt", http.StatusNotFound)
+		f.refuse(w, r, http.StatusNotFound, "no such request: want create_session, bind_session, control, msg or heartbeat with .txt")
 		return
 	}
 	if r.Method != http.MethodPost && r.Method != http.MethodGet {
 		w.Header().Set("Allow", "POST, GET, OPTIONS")
-		http.Error(w, "want POST", http.StatusMethodNotAllowed)
+		f.refuse(w, r, http.StatusMethodNotAllowed, "want POST")
 		return
 	}
 	header := w.Header()
@@ -74,15 +205,20 @@ func (f *frontend) serveRequest(w http.ResponseWriter, r *http.Request, file str
 	header.Set("Expires", "Thu, 01 Jan 1970 00:00:00 GMT")
 	header.Set("X-Accel-Buffering", "no")
 	if !allowed {
+		f.linger(w, r)
 		return // an empty body, as the original server answers other origins
 	}
 	out := newResponse(w, f.cfg.WriteTimeout)
-	req, refusal := f.readRequest(r, name, out)
+	req, refusal, err := f.readRequest(r, name, out, from, held)
 	switch {
+	case errors.Is(err, errBusy):
+		f.n.requestMemory.Add(1)
+		f.refuse(w, r, http.StatusServiceUnavailable, err.Error())
 	case refusal != nil:
+		f.linger(w, r)
 		out.answer(refusal)
 	case name == tlcp.NameCreateSession || name == tlcp.NameBindSession:
-		f.serveStream(r, req, out)
+		f.serveStream(r, req, out, held)
 	default:
 		out.answer(f.answers(r.Context(), req))
 	}
@@ -96,27 +232,30 @@ type request struct {
 	session string // the default for lines that name none
 }
 
-// readRequest reads query and body. If that fails, refusal is the answer.
-func (f *frontend) readRequest(r *http.Request, name tlcp.Name, out *response) (req request, refusal []byte) {
-	query, err := tlcp.ParseParams([]byte(r.URL.RawQuery))
+// readRequest reads query and body. If that fails, refusal is the answer, or err is not nil.
+func (f *frontend) readRequest(r *http.Request, name tlcp.Name, out *response, from peer, held *holding) (req request, refusal []byte, err error) {
+	query, perr := tlcp.ParseParams([]byte(r.URL.RawQuery))
 	version, verr := tlcp.ParseVersion(query.String("LS_protocol", ""))
 	switch {
-	case err != nil:
-		return request{}, refuse(name, tlcp.CodeSyntax, "query: "+strings.TrimPrefix(err.Error(), "tlcp: "))
+	case perr != nil:
+		return request{}, refuse(name, tlcp.CodeSyntax, "query: "+strings.TrimPrefix(perr.Error(), "tlcp: ")), nil
 	case verr != nil:
-		return request{}, refuse(name, tlcp.CodeMalformed, "LS_protocol missing or malformed")
+		return request{}, refuse(name, tlcp.CodeMalformed, "LS_protocol missing or malformed"), nil
 	case !version.Supported():
-		return request{}, refuse(name, tlcp.CodeClientVersion, "protocol version not supported: want TLCP-2.1.0 to "+tlcp.Latest.String())
+		return request{}, refuse(name, tlcp.CodeClientVersion, "protocol version not supported: want TLCP-2.1.0 to "+tlcp.Latest.String()), nil
 	}
-	req = request{name: name, client: f.client(r, version), session: query.String("LS_session", "")}
+	req = request{name: name, client: f.client(r, version, from), session: query.String("LS_session", "")}
+	req.body, err = f.readBody(r, out, held)
+	if errors.Is(err, errBusy) {
+		return request{}, nil, err
+	}
+	if err != nil {
+		return request{}, refuse(name, tlcp.CodeMalformed, "the body of the request did not arrive"), nil
+	}
 	if r.Method == http.MethodGet {
 		req.body = []byte(r.URL.RawQuery) // bounded with the header
-		return req, nil
 	}
-	if req.body, err = f.readBody(r, out); err != nil {
-		return request{}, refuse(name, tlcp.CodeMalformed, "the body of the request did not arrive")
-	}
-	return req, nil
+	return req, nil, nil
 }
 
 // Clients stay within the request limit, except with a single request that is larger by itself. That one is to be refused under its id,
@@ -127,23 +266,34 @@ const (
 	maxDrain  = 8 << 20
 )
 
-// readBody reads the body, or as much of it as tells what to answer.
-func (f *frontend) readBody(r *http.Request, out *response) ([]byte, error) {
-	// This deadline is set here rather than for the server: that one would go on while a stream is written.
-	if err := out.rc.SetReadDeadline(time.Now().Add(f.cfg.ReadTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return nil, err
-	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, int64(tolerance*f.cfg.Limits.Request)))
+// readBody reads the body, or as much of it as tells what to answer. It has come within the time
+// that the server allows a request; with its end that time is over, since a response may take long.
+func (f *frontend) readBody(r *http.Request, out *response, held *holding) ([]byte, error) {
+	body, err := held.readAll(io.LimitReader(r.Body, int64(tolerance*f.cfg.Limits.Request)))
 	if err != nil {
-		return nil, err
+		return nil, f.bodyError(r, err)
 	}
-	if _, err := io.CopyN(io.Discard, r.Body, maxDrain); err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
+	if len(body) > f.cfg.Limits.Request {
+		f.n.requestBody.Add(1)
 	}
-	if err := out.rc.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return nil, err
+	switch _, err := io.CopyN(io.Discard, r.Body, maxDrain); {
+	case errors.Is(err, io.EOF):
+		return body, out.setReadDeadline(time.Time{})
+	case err != nil:
+		return nil, f.bodyError(r, err)
+	}
+	// There is more of it, which the server reads or not, under the same deadline.
+	if r.ProtoMajor == 1 {
+		out.w.Header().Set("Connection", "close")
 	}
 	return body, nil
+}
+
+func (f *frontend) bodyError(r *http.Request, err error) error {
+	if r.ProtoMajor == 2 && errors.Is(err, os.ErrDeadlineExceeded) {
+		f.n.requestTimeouts.Add(1) // over HTTP/1 the connection counts it
+	}
+	return err
 }
 
 func (f *frontend) tooLong() string {
@@ -159,8 +309,9 @@ func refuse(name tlcp.Name, code int, text string) []byte {
 }
 
 // serveStream creates or binds a session, and sends its flow until the response is over.
-func (f *frontend) serveStream(r *http.Request, req request, out *response) {
+func (f *frontend) serveStream(r *http.Request, req request, out *response, held *holding) {
 	binding, refusal := f.open(r.Context(), req.client, req.name, req.body, nil)
+	held.releaseBody()
 	if refusal != nil {
 		out.answer(refusal.Append(nil))
 		return
@@ -169,13 +320,13 @@ func (f *frontend) serveStream(r *http.Request, req request, out *response) {
 }
 
 // client gathers what the session is to know of the connection.
-func (f *frontend) client(r *http.Request, version tlcp.Version) session.Client {
+func (f *frontend) client(r *http.Request, version tlcp.Version, from peer) session.Client {
 	c := session.Client{
-		Version: version, UserAgent: r.UserAgent(), Forwarding: strings.Join(r.Header.Values("X-Forwarded-For"), ", "),
+		Version: version, UserAgent: r.UserAgent(), Forwarding: from.forwarding, RemotePort: from.port,
 		ServerName: f.cfg.ServerName, Headers: make(map[string]string, len(r.Header)+1),
 	}
-	if addr, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-		c.RemoteIP, c.RemotePort = addr.Addr().Unmap().WithZone("").String(), int(addr.Port())
+	if from.addr.IsValid() {
+		c.RemoteIP = from.addr.String()
 	}
 	for name, values := range r.Header {
 		c.Headers[strings.ToLower(name)] = strings.Join(values, ", ")
@@ -214,6 +365,13 @@ func (r *response) WriteLines(lines []byte) error {
 		return err
 	}
 	if err := r.rc.SetWriteDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	return nil
+}
+
+func (r *response) setReadDeadline(t time.Time) error {
+	if err := r.rc.SetReadDeadline(t); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
 	}
 	return nil

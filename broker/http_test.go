@@ -41,44 +41,71 @@ func TestResponseHeaders(t *testing.T) {
 	}
 }
 
+// Without a configuration only pages of the broker itself and of this machine may use it; cookies
+// may be sent by configured pages only.
 func TestOrigins(t *testing.T) {
-	const page, other = "http://127.0.0.1:9999", "http://evil.example"
+	const page, other = "http://page.example:9999", "http://evil.example"
 	for _, tt := range []struct {
 		name    string
 		allowed []string
 		origin  string
 		ok      bool
+		cookies bool
 	}{
-		{"any", nil, other, true},
-		{"listed", []string{page}, page, true},
-		{"not listed", []string{page}, other, false},
-		{"none listed", []string{}, page, false},
-		{"no origin", []string{page}, "", true},
+		{name: "another", origin: other},
+		{name: "another, none listed", allowed: []string{}, origin: other},
+		{name: "listed", allowed: []string{page}, origin: page, ok: true, cookies: true},
+		{name: "listed with the default port", allowed: []string{"http://EVIL.example:80"}, origin: other, ok: true, cookies: true},
+		{name: "listed by another scheme", allowed: []string{"https://evil.example"}, origin: other},
+		{name: "not listed", allowed: []string{page}, origin: other},
+		{name: "all", allowed: []string{"*", page}, origin: other, ok: true},
+		{name: "all, and listed", allowed: []string{"*", page}, origin: page, ok: true, cookies: true},
+		{name: "no origin", allowed: []string{page}, ok: true},
+		{name: "same", origin: "http://HOST", ok: true},
+		{name: "same behind TLS", origin: "https://HOST", ok: true},
+		{name: "localhost", origin: "http://localhost:3000", ok: true},
+		{name: "below localhost", origin: "https://app.localhost", ok: true},
+		{name: "loopback", origin: "http://127.9.9.9:1", ok: true},
+		{name: "loopback of IPv6", origin: "https://[::1]:3000", ok: true},
+		{name: "like localhost", origin: "http://localhost.evil.example"},
+		{name: "like loopback", origin: "http://127.0.0.1.evil.example"},
+		{name: "another scheme on this machine", origin: "capacitor://localhost"},
+		{name: "null", origin: "null"},
+		{name: "null, all", allowed: []string{"*"}, origin: "null", ok: true},
+		{name: "null, listed", allowed: []string{"null"}, origin: "null", ok: true, cookies: true},
+		{name: "no URL", origin: "://"},
+		{name: "long", origin: "http://" + strings.Repeat("x", 10_000)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := startDemo(t, Config{AllowedOrigins: tt.allowed})
-			do := func(method string) *httptest.ResponseRecorder {
-				req := httptest.NewRequest(method, "/lightstreamer/heartbeat.txt?LS_protocol=TLCP-2.5.0", strings.NewReader("\r\n"))
+			host := d.Addr().String()
+			origin := strings.Replace(tt.origin, "HOST", host, 1)
+			do := func(method, path string) *httptest.ResponseRecorder {
+				req := httptest.NewRequest(method, "http://"+host+path, strings.NewReader("\r\n"))
 				req.Header.Set("Access-Control-Request-Headers", "x-tok")
-				if tt.origin != "" {
-					req.Header.Set("Origin", tt.origin)
+				if origin != "" {
+					req.Header.Set("Origin", origin)
 				}
 				w := httptest.NewRecorder()
 				d.front.ServeHTTP(w, req)
 				return w
 			}
-			w := do(http.MethodPost)
-			body, echo := "", ""
+			const heartbeat = "/lightstreamer/heartbeat.txt?LS_protocol=TLCP-2.5.0"
+			w := do(http.MethodPost, heartbeat)
+			body, echo, cookies := "", "", ""
 			if tt.ok {
-				body, echo = "REQOK\r\n", tt.origin
+				body, echo = "REQOK\r\n", origin
+			}
+			if tt.cookies {
+				cookies = "true"
 			}
 			if w.Code != http.StatusOK || w.Body.String() != body || w.Header().Get("Access-Control-Allow-Origin") != echo {
 				t.Errorf("status %d, %q, %v", w.Code, w.Body, w.Header())
 			}
-			if echo != "" && (w.Header().Get("Access-Control-Allow-Credentials") != "true" || w.Header().Get("Vary") != "Origin") {
+			if w.Header().Get("Access-Control-Allow-Credentials") != cookies || origin != "" && w.Header().Get("Vary") != "Origin" {
 				t.Errorf("header %v", w.Header())
 			}
-			w = do(http.MethodOptions)
+			w = do(http.MethodOptions, heartbeat)
 			methods, headers := "", ""
 			if tt.ok {
 				methods, headers = "POST", "x-tok"
@@ -86,9 +113,12 @@ func TestOrigins(t *testing.T) {
 			if w.Header().Get("Access-Control-Allow-Methods") != methods || w.Header().Get("Access-Control-Allow-Headers") != headers || w.Body.Len() > 0 {
 				t.Errorf("preflight %v", w.Header())
 			}
+			if w = do(http.MethodGet, "/metrics"); tt.ok != (w.Code == http.StatusOK) {
+				t.Errorf("monitoring: status %d", w.Code)
+			}
 			header := http.Header{}
-			if tt.origin != "" {
-				header.Set("Origin", tt.origin)
+			if origin != "" {
+				header.Set("Origin", origin)
 			}
 			conn, err := wsconn.Dial(t.Context(), d.URL()+"/lightstreamer", wsconn.DialOptions{Subprotocol: tlcp.Latest.Subprotocol(), Header: header})
 			if tt.ok != (err == nil) || err != nil && !strings.Contains(err.Error(), "status 403") {
@@ -96,6 +126,9 @@ func TestOrigins(t *testing.T) {
 			}
 			if err == nil {
 				conn.CloseNow()
+			}
+			if refused := d.Stats().Front.Origins; tt.ok != (refused == 0) {
+				t.Errorf("%d origins refused", refused)
 			}
 		})
 	}
@@ -122,7 +155,7 @@ func TestOtherPaths(t *testing.T) {
 		{"GET", "/lightstreamer/control.txt?LS_protocol=TLCP-2.5.0&LS_session=S1&LS_reqId=3&LS_op=destroy", 200, "REQERR,3,20,Session not found\r\n"},
 	} {
 		w := httptest.NewRecorder()
-		d.front.ServeHTTP(w, httptest.NewRequest(tt.method, tt.path, nil))
+		d.front.ServeHTTP(w, httptest.NewRequest(tt.method, "http://localhost"+tt.path, nil))
 		if w.Code != tt.code || !matches(w.Body.String(), tt.body) {
 			t.Errorf("%s %s: status %d, %q", tt.method, tt.path, w.Code, w.Body)
 		}

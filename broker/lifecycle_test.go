@@ -201,22 +201,34 @@ func TestIdleSocket(t *testing.T) {
 	busy.expect("REQOK,1", "LOOP,0", "closed")
 }
 
+// Beyond the limit connections are refused at once: nobody waits for a place that may never come.
 func TestMaxConnections(t *testing.T) {
-	d := startDemo(t, Config{Limits: Limits{Connections: 2}})
-	first, second := dial(t, d), dial(t, d)
-	connected := make(chan *socketClient)
-	go func() { connected <- dial(t, d) }()
-	second.send("wsok")
-	second.expect("WSOK")
-	select {
-	case <-connected:
-		t.Error("a third connection was accepted")
-	default:
+	for _, monitoring := range []bool{true, false} {
+		d := startDemo(t, Config{Limits: Limits{Connections: 2}, NoMonitoring: !monitoring})
+		first, second := dial(t, d), dial(t, d)
+		third := func() (*wsconn.Conn, error) {
+			return wsconn.Dial(t.Context(), d.URL()+"/lightstreamer", wsconn.DialOptions{Subprotocol: tlcp.Latest.Subprotocol()})
+		}
+		if _, err := third(); err == nil || monitoring != strings.Contains(err.Error(), "status 503") {
+			t.Errorf("a third connection, with monitoring %v: %v", monitoring, err)
+		}
+		if st := d.Stats().Front; st.Open != 2 || st.RefusedByLimit != 1 {
+			t.Errorf("stats %+v", st)
+		}
+		second.send("wsok")
+		second.expect("WSOK")
+		first.conn.CloseNow()
+		for deadline := time.Now().Add(patience); ; { // until the broker has noticed
+			conn, err := third()
+			if err == nil {
+				conn.CloseNow()
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("after one has left: %v", err)
+			}
+		}
 	}
-	first.conn.CloseNow()
-	c := <-connected
-	c.send("wsok")
-	c.expect("WSOK")
 }
 
 // A thousand clients that vanish in the midst of whatever leave nothing behind: no goroutine, session, item or buffer.
@@ -267,10 +279,10 @@ func vanishing(t *testing.T, d *demo, kind int) net.Conn {
 	conn := connectTo(t, d)
 	switch kind % 5 {
 	case 0: // in the middle of a request
-		fmt.Fprint(conn, "POST /lightstreamer/create_session.txt?LS_protocol=TLCP-2.5.0 HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nLS_adap")
+		fmt.Fprint(conn, "POST /lightstreamer/create_session.txt?LS_protocol=TLCP-2.5.0 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nLS_adap")
 	case 1: // an HTTP stream
 		body := "LS_adapter_set=DEMO&LS_send_sync=false"
-		fmt.Fprintf(conn, "POST /lightstreamer/create_session.txt?LS_protocol=TLCP-2.5.0 HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+		fmt.Fprintf(conn, "POST /lightstreamer/create_session.txt?LS_protocol=TLCP-2.5.0 HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 		await(t, conn, "CONS,unlimited\r\n")
 	case 2: // a WebSocket
 		upgrade(t, conn)
@@ -302,7 +314,7 @@ func await(t *testing.T, conn net.Conn, text string) {
 
 func upgrade(t *testing.T, conn net.Conn) {
 	t.Helper()
-	fmt.Fprintf(conn, "GET /lightstreamer HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"+
+	fmt.Fprintf(conn, "GET /lightstreamer HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"+
 		"Sec-WebSocket-Key: nyhhQ4CdPEMnho9xUR9BkQ==\r\nSec-WebSocket-Protocol: %s\r\n\r\n", tlcp.Latest.Subprotocol())
 	await(t, conn, "\r\n\r\n")
 }

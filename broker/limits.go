@@ -16,8 +16,25 @@ type Limits struct {
 	// Header is about the largest header of an HTTP request, query string included, in bytes; beyond it the answer is status 431. Default
 	// 64 KiB.
 	Header int
-	// Connections bounds the connections; more wait to be accepted. Default 10000, negative: no bound.
+	// Connections bounds the connections of clients; more are closed at once. Default 10000, negative: no bound.
+	// [Start] lowers it when the process may not have as many file descriptors, of which some are kept for
+	// adapters and files, and says so in the log.
 	Connections int
+	// AddressConnections bounds the connections of one client address, of IPv6 of one /64, and the requests of
+	// one client behind trusted proxies; more are closed at once, or answered with status 429. It does not
+	// concern loopback addresses and the trusted proxies themselves. Default 1000, negative: no bound.
+	AddressConnections int
+	// AddressRate bounds the new connections in a second of each address that AddressConnections concerns, after
+	// as many at once as that allows; more are closed at once. Default 100, negative: no bound.
+	AddressRate int
+	// LoopbackConnections is what AddressConnections is for others for each loopback address. Zero is no bound:
+	// proxies on the same machine, which are not always configured as such, come from there.
+	LoopbackConnections int
+	// RequestMemory bounds what requests hold that are being read, or answered, and what open connections
+	// keep of their headers, in bytes; beyond it requests are refused with status 503, and WebSockets
+	// closed with code 1013. A quarter of it is the most for one address that AddressConnections
+	// concerns. Default 64 MiB, or 8 KiB for each of Connections if that is more.
+	RequestMemory int
 	// Sessions bounds the sessions; more are refused with code 8. Default 10000.
 	Sessions int
 
@@ -50,6 +67,9 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Request, 50_000)
 	def(&l.Header, 64<<10)
 	def(&l.Connections, 10_000)
+	def(&l.AddressConnections, 1000)
+	def(&l.AddressRate, 100)
+	def(&l.RequestMemory, max(64<<20, l.Connections*8<<10))
 	return l // the others have theirs where they are kept
 }
 
@@ -59,6 +79,7 @@ func (l *Limits) check() error {
 		errs = append(errs, fmt.Errorf("broker: Limits.Request %d is too small for a request: want 500 or more", l.Request))
 	}
 	for name, n := range map[string]int{
+		"LoopbackConnections": l.LoopbackConnections, "RequestMemory": l.RequestMemory,
 		"Header": l.Header, "Sessions": l.Sessions, "Subscriptions": l.Subscriptions, "PendingRequests": l.PendingRequests,
 		"PendingMessages": l.PendingMessages, "Sequences": l.Sequences, "Buffer": l.Buffer, "UnfilteredBuffer": l.UnfilteredBuffer,
 		"QueueBytes": l.QueueBytes, "HistoryBytes": l.HistoryBytes, "HistoryTime": int(l.HistoryTime),
@@ -68,4 +89,22 @@ func (l *Limits) check() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// descriptorReserve is how many of the file descriptors that a process may have are not for clients:
+// adapters, their ports, files, and whatever else the program does need some, too.
+func descriptorReserve(limit int) int { return min(max(limit/10, min(64, limit/2)), 1024) }
+
+// fitDescriptors lowers the limit of connections to what the descriptors of the process allow.
+func (c *Config) fitDescriptors(limit int) {
+	if limit <= 0 {
+		return
+	}
+	most := limit - descriptorReserve(limit)
+	if n := c.Limits.Connections; n >= 0 && n <= most {
+		return
+	}
+	c.Logger.Info("broker: fewer connections than configured, for want of file descriptors (ulimit -n)",
+		"connections", most, "configured", c.Limits.Connections, "descriptors", limit)
+	c.Limits.Connections = most
 }

@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"bytes"
+	"log/slog"
 	"reflect"
 	"strings"
 	"testing"
@@ -10,7 +12,8 @@ import (
 // Each limit reaches what it limits, and none can be switched off by mistake.
 func TestLimitsAreSettings(t *testing.T) {
 	l := Limits{
-		Request: 501, Header: 2, Connections: 3, Sessions: 4, Subscriptions: 5, PendingRequests: 6, PendingMessages: 7, Sequences: 8, Buffer: 9,
+		Request: 501, Header: 2, Connections: 3, AddressConnections: 18, AddressRate: 19, LoopbackConnections: 20,
+		RequestMemory: 21, Sessions: 4, Subscriptions: 5, PendingRequests: 6, PendingMessages: 7, Sequences: 8, Buffer: 9,
 		UnfilteredBuffer: 10, QueueBytes: 11, HistoryBytes: 12, HistoryTime: 13,
 	}
 	cfg := Config{Limits: l, RebindTimeout: 14, RecoveryTimeout: 15, Keepalive: 16, Linger: 17}.withDefaults()
@@ -29,7 +32,8 @@ func TestLimitsAreSettings(t *testing.T) {
 	for i := range fields.NumField() {
 		f := fields.Field(i)
 		bad := Limits{}
-		if f.Name == "_" || f.Name == "Connections" { // which may be unbounded
+		switch f.Name {
+		case "_", "Connections", "AddressConnections", "AddressRate": // which may be unbounded
 			continue
 		}
 		reflect.ValueOf(&bad).Elem().Field(i).SetInt(-1)
@@ -40,5 +44,20 @@ func TestLimitsAreSettings(t *testing.T) {
 	}
 	if err := (&Config{Limits: Limits{Connections: -1}.withDefaults(), Keepalive: time.Second, WriteTimeout: 1}).check(); err != nil {
 		t.Errorf("unbounded connections: %v", err)
+	}
+}
+
+// A process that may have few file descriptors serves fewer clients than configured, and says so.
+func TestConnectionsFitDescriptors(t *testing.T) {
+	for _, tt := range []struct{ configured, descriptors, want, said int }{
+		{10_000, 20_000, 10_000, 0}, {10_000, 10_500, 9476, 1}, {10_000, 1024, 922, 1}, {100, 256, 100, 0}, {10_000, 256, 192, 1},
+		{-1, 1000, 900, 1}, {10_000, 20, 10, 1}, {10_000, 0, 10_000, 0}, {-1, 0, -1, 0},
+	} {
+		var out bytes.Buffer
+		cfg := Config{Limits: Limits{Connections: tt.configured}, Logger: slog.New(slog.NewTextHandler(&out, nil))}
+		cfg.fitDescriptors(tt.descriptors)
+		if got := cfg.Limits.Connections; got != tt.want || strings.Count(out.String(), "\n") != tt.said {
+			t.Errorf("%+v: %d connections; said %s", tt, got, &out)
+		}
 	}
 }

@@ -8,34 +8,47 @@ import (
 	"strings"
 )
 
-// monitor serves what machines ask of a server, besides what next does.
-func (r *Running) monitor(next http.Handler) http.Handler {
-	if r.cfg.NoMonitoring {
-		return next
-	}
-	pages := map[string]func() (int, []byte){
+// page is a page for monitoring.
+type page func() (status int, text []byte)
+
+// pages are those that machines ask a server for, by their paths.
+func (r *Running) pages() map[string]page {
+	return map[string]page{
 		"/healthz": func() (int, []byte) { return http.StatusOK, []byte("ok\n") },
 		"/readyz":  r.readiness,
 		"/metrics": func() (int, []byte) { return http.StatusOK, appendMetrics(nil, r.Stats()) },
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		page := pages[req.URL.Path]
-		if page == nil {
-			next.ServeHTTP(w, req)
+}
+
+// servePage answers with a page for monitoring; last says that the connection is to end with it.
+func (f *frontend) servePage(w http.ResponseWriter, r *http.Request, p page, last bool) {
+	f.linger(w, r)
+	if last && r.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close")
+	}
+	if !f.access.host(r) {
+		f.refuse(w, r, http.StatusForbidden, "host not allowed: "+forbiddenHost)
+		return
+	}
+	if r.Header.Get("Origin") != "" { // without one nothing is told to the page that asks
+		origin := f.access.page(r)
+		cors(w.Header(), origin)
+		if !origin.allowed {
+			f.refuse(w, r, http.StatusForbidden, "origin not allowed: "+forbiddenOrigin)
 			return
 		}
-		if req.Method != http.MethodGet && req.Method != http.MethodHead {
-			w.Header().Set("Allow", "GET, HEAD")
-			http.Error(w, "want GET", http.StatusMethodNotAllowed)
-			return
-		}
-		status, text := page()
-		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-		w.Header().Set("Cache-Control", "no-store")
-		w.Header().Set("Content-Length", strconv.Itoa(len(text)))
-		w.WriteHeader(status)
-		_, _ = w.Write(text) // a client that has gone asks again
-	})
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		f.refuse(w, r, http.StatusMethodNotAllowed, "want GET")
+		return
+	}
+	status, text := p()
+	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
+	w.WriteHeader(status)
+	_, _ = w.Write(text) // a client that has gone asks again
 }
 
 // readiness answers whether clients find everything: every proxy has its remote adapter at present.
@@ -87,6 +100,7 @@ func appendMetrics(b []byte, s Stats) []byte {
 	one("counter", "updates_filtered_total", "Updates merged or dropped as subscriptions allow.", s.Filtered)
 	one("counter", "updates_lost_total", "Updates dropped for want of room.", s.Lost)
 	one("counter", "messages_total", "Messages of clients accepted.", s.Messages)
+	b = s.Front.appendMetrics(b)
 	adapters := func(kind, name, help string, value func(*AdapterStats) float64) {
 		if len(s.Adapters) == 0 {
 			return
@@ -115,6 +129,36 @@ func appendMetrics(b []byte, s Stats) []byte {
 	adapters("counter", "adapter_timeouts_total", "Requests not answered in time.", func(a *AdapterStats) float64 { return float64(a.TimedOut) })
 	adapters("counter", "adapter_notifications_total", "Events of items got from the adapter.", func(a *AdapterStats) float64 { return float64(a.Notifications) })
 	return bytes.ToValidUTF8(b, []byte("\uFFFD"))
+}
+
+// appendMetrics writes what the front has refused, by reasons.
+func (s *FrontStats) appendMetrics(b []byte) []byte {
+	one := func(kind, name, help string, value int64) {
+		b = fmt.Appendf(b, "# HELP lightstreamer_broker_%s %s\n# TYPE lightstreamer_broker_%s %s\nlightstreamer_broker_%s %d\n",
+			name, help, name, kind, name, value)
+	}
+	type reason struct {
+		name  string
+		count int64
+	}
+	many := func(name, help string, reasons ...reason) {
+		b = fmt.Appendf(b, "# HELP lightstreamer_broker_%s %s\n# TYPE lightstreamer_broker_%s counter\n", name, help, name)
+		for _, r := range reasons {
+			b = fmt.Appendf(b, "lightstreamer_broker_%s{reason=\"%s\"} %d\n", name, r.name, r.count)
+		}
+	}
+	one("gauge", "client_connections", "Connections of clients that are open.", s.Open)
+	many("client_connections_refused_total", "Connections of clients refused, by reason.",
+		reason{"address", s.RefusedByAddress}, reason{"rate", s.RefusedByRate}, reason{"limit", s.RefusedByLimit},
+		reason{"descriptors", s.RefusedByDescriptors})
+	one("counter", "accept_failures_total", "Failures of the system to accept a client.", s.AcceptFailures)
+	many("requests_refused_total", "Requests of clients refused, by reason.",
+		reason{"origin", s.Origins}, reason{"host", s.Hosts}, reason{"address", s.RequestsByAddress},
+		reason{"memory", s.RequestsByMemory}, reason{"body", s.RequestsByBody})
+	many("client_timeouts_total", "Requests that did not arrive in time, and writes that were not read in time.",
+		reason{"request", s.RequestTimeouts}, reason{"write", s.WriteTimeouts})
+	one("counter", "sockets_cut_total", "WebSockets cut for what was sent on them, or not read.", s.Sockets)
+	return b
 }
 
 var labelEscapes = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)

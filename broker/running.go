@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/lightstreamer-go/lightstreamer/adaptersxml"
+	"github.com/lightstreamer-go/lightstreamer/broker/internal/budget"
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
+	"github.com/lightstreamer-go/lightstreamer/broker/internal/sample"
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/session"
 )
 
@@ -21,7 +23,10 @@ import (
 type Running struct {
 	cfg      Config
 	listener net.Listener
+	monitor  net.Listener // nil if there is no address of its own for monitoring
 	server   *http.Server
+	pager    *http.Server // on monitor; nil without
+	counters *counters
 	front    *frontend
 	adapters *adapters
 	sessions *session.Manager
@@ -54,13 +59,14 @@ func Start(ctx context.Context, cfg Config) (*Running, error) { return start(ctx
 // start also puts sets of adapters in this process into service.
 func start(ctx context.Context, cfg Config, inProcess []*provider.Set) (_ *Running, err error) {
 	cfg = cfg.withDefaults()
-	if cfg.Listener != nil {
-		defer func() {
-			if err != nil {
-				_ = cfg.Listener.Close() // it is the broker's, come what may
+	opened := []net.Listener{cfg.Listener, cfg.MonitorListener}
+	defer func() {
+		if err != nil {
+			for _, l := range opened { // they are the broker's, come what may
+				closeListener(l)
 			}
-		}()
-	}
+		}
+	}()
 	if err = cfg.check(); err != nil {
 		return nil, err
 	}
@@ -68,16 +74,25 @@ func start(ctx context.Context, cfg Config, inProcess []*provider.Set) (_ *Runni
 	if err != nil {
 		return nil, err
 	}
-	listener := cfg.Listener
+	listener, monitor := cfg.Listener, cfg.MonitorListener
 	if listener == nil {
 		if listener, err = new(net.ListenConfig).Listen(ctx, "tcp", cfg.Addr); err != nil {
 			return nil, fmt.Errorf("broker: clients' address: %w", err)
 		}
+		opened = append(opened, listener)
 	}
+	if monitor == nil && cfg.MonitorAddr != "" {
+		if monitor, err = new(net.ListenConfig).Listen(ctx, "tcp", cfg.MonitorAddr); err != nil {
+			return nil, fmt.Errorf("broker: address for monitoring (MonitorAddr): %w", err)
+		}
+		opened = append(opened, monitor)
+	}
+	cfg.fitDescriptors(descriptorLimit())
 	// What serves clients must outlive ctx by the time they need to be told.
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	r := &Running{
-		cfg: cfg, listener: listener, cancel: cancel, log: cfg.Logger, stopping: make(chan struct{}), done: make(chan struct{}),
+		cfg: cfg, listener: listener, monitor: monitor, counters: new(counters), cancel: cancel, log: cfg.Logger,
+		stopping: make(chan struct{}), done: make(chan struct{}),
 	}
 	r.adapters = newAdapters(life, cfg, r.fail)
 	r.sessions = session.NewManager(cfg.sessions(r.adapters.set))
@@ -89,7 +104,6 @@ func start(ctx context.Context, cfg Config, inProcess []*provider.Set) (_ *Runni
 	if err := r.openAll(ctx, sets); err != nil {
 		r.adapters.close()
 		_ = r.sessions.Close(life) // it has no session yet
-		_ = listener.Close()
 		cancel()
 		return nil, err
 	}
@@ -119,41 +133,136 @@ func (r *Running) openAll(ctx context.Context, sets []*adaptersxml.Set) error {
 	return nil
 }
 
-// serve starts the goroutines: one that accepts clients, one that waits for the end.
+// serve starts the goroutines: one that accepts clients, one that accepts monitors if they have an
+// address of their own, one that waits for the end.
 func (r *Running) serve(ctx, life context.Context) {
-	r.front = &frontend{cfg: r.cfg, sessions: r.sessions, other: r.monitor(r.cfg.Handler)}
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	protocols.SetHTTP2(true)
-	protocols.SetUnencryptedHTTP2(true)
-	r.server = &http.Server{
-		Handler: r.front, TLSConfig: r.cfg.TLSConfig.Clone(), Protocols: protocols,
-		ReadHeaderTimeout: r.cfg.ReadTimeout, IdleTimeout: r.cfg.IdleTimeout, MaxHeaderBytes: r.cfg.Limits.Header,
-		BaseContext: func(net.Listener) context.Context { return life },
-		ErrorLog:    slog.NewLogLogger(r.log.Handler(), slog.LevelDebug),
+	pages := r.pages()
+	g := newGate(r.listener, r.gateConfig())
+	r.front = &frontend{
+		cfg: r.cfg, sessions: r.sessions, gate: g, n: r.counters, access: newAccess(&r.cfg, r.listener.Addr(), r.counters),
 	}
-	served := make(chan struct{})
-	var serveErr error
+	if r.monitor == nil && !r.cfg.NoMonitoring {
+		r.front.pages = pages
+	}
+	r.server = r.newServer(life, r.front)
+	r.server.TLSConfig = r.cfg.TLSConfig.Clone()
+	served, monitored := make(chan struct{}), make(chan struct{})
+	var serveErr, monitorErr error
 	go func() { // ends when stop closes the server
 		defer close(served)
-		l := limit(r.listener, r.cfg.Limits.Connections)
 		if r.cfg.TLSConfig != nil {
-			serveErr = r.server.ServeTLS(l, "", "")
+			serveErr = r.server.ServeTLS(g, "", "")
 		} else {
-			serveErr = r.server.Serve(l)
+			serveErr = r.server.Serve(g)
 		}
 	}()
+	if r.monitor == nil {
+		monitored = nil
+	} else {
+		mg := newGate(r.monitor, r.monitorGateConfig())
+		r.pager = r.newServer(life, r.pageHandler(mg, pages))
+		go func() { // ends when stop closes the server
+			defer close(monitored)
+			monitorErr = r.pager.Serve(mg)
+		}()
+	}
 	go func() { // ends the broker
 		select {
 		case <-ctx.Done():
 			r.shutdown()
 		case <-served:
 			r.fail(fmt.Errorf("broker: accepting clients: %w", serveErr))
+		case <-monitored:
+			r.fail(fmt.Errorf("broker: accepting monitors: %w", monitorErr))
 		case <-r.stopping:
 		}
-		r.stop(life, served)
+		r.stop(life, served, monitored)
 	}()
 	r.log.Info("broker: serving clients; for production there is Lightstreamer Server", "url", r.URL())
+	if r.monitor != nil {
+		r.log.Info("broker: serving monitors", "addr", r.monitor.Addr().String())
+	}
+}
+
+// Of an HTTP/2 connection.
+const (
+	maxStreams       = 250
+	connectionBuffer = 256 << 10 // what may have come and not been read yet
+	streamBuffer     = 128 << 10
+)
+
+// newServer makes a server in which nothing that a client begins lasts without an end: see
+// frontend for what is lifted when.
+func (r *Running) newServer(life context.Context, h http.Handler) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true)
+	return &http.Server{
+		Handler: h, Protocols: protocols, ConnContext: withConn, ConnState: connState,
+		ReadTimeout: r.cfg.ReadTimeout, IdleTimeout: r.cfg.IdleTimeout, MaxHeaderBytes: r.cfg.Limits.Header,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerConnection: connectionBuffer,
+			MaxReceiveBufferPerStream: streamBuffer,
+		},
+		BaseContext: func(net.Listener) context.Context { return life },
+		ErrorLog:    slog.NewLogLogger(r.log.Handler(), slog.LevelDebug),
+	}
+}
+
+// monitorPlaces are the connections beyond the limit that are served if they ask for a page of
+// monitoring.
+const monitorPlaces = 16
+
+func (r *Running) gateConfig() gateConfig {
+	l := &r.cfg.Limits
+	cfg := gateConfig{
+		connections: l.Connections, perAddress: l.AddressConnections, perSecond: l.AddressRate, loopback: l.LoopbackConnections,
+		trusted: r.cfg.TrustedProxies, writeTimeout: r.cfg.WriteTimeout, memory: budget.New(int64(l.RequestMemory)),
+		share: int64(l.RequestMemory) / 4, n: r.counters, log: sample.New(r.log, time.Minute, 1),
+	}
+	if !r.cfg.NoMonitoring && r.monitor == nil {
+		cfg.spares = monitorPlaces
+	}
+	if limit := descriptorLimit(); limit > 0 {
+		cfg.descriptors = limit - descriptorReserve(limit)
+	}
+	return cfg
+}
+
+// monitorGateConfig is for an address that only monitoring reaches: what is refused there is counted
+// with the rest, but the connections are not.
+func (r *Running) monitorGateConfig() gateConfig {
+	const connections, each, memory = 100, 50, 4 << 20
+	return gateConfig{
+		connections: connections, perAddress: each, loopback: each, writeTimeout: r.cfg.WriteTimeout,
+		memory: budget.New(memory), share: memory / 2, n: new(counters), log: sample.New(r.log, time.Minute, 1),
+	}
+}
+
+// pageHandler serves the pages for monitoring, and nothing else.
+func (r *Running) pageHandler(g *gate, pages map[string]page) http.Handler {
+	f := &frontend{
+		cfg: r.cfg, gate: g, n: r.counters, access: newAccess(&r.cfg, r.monitor.Addr(), r.counters), pages: pages,
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if c := connOf(req); c != nil {
+			c.handled()
+		}
+		if p := f.pages[req.URL.Path]; p != nil {
+			f.servePage(w, req, p, false)
+			return
+		}
+		f.refuse(w, req, http.StatusNotFound, "no such page: want /healthz, /readyz or /metrics")
+	})
+}
+
+// MonitorAddr is the address of its own for monitoring; nil if there is none.
+func (r *Running) MonitorAddr() net.Addr {
+	if r.monitor == nil {
+		return nil
+	}
+	return r.monitor.Addr()
 }
 
 // fail stops the broker because it cannot go on. It does not block.
@@ -170,7 +279,7 @@ func (r *Running) fail(err error) {
 func (r *Running) shutdown() { r.stopOnce.Do(func() { close(r.stopping) }) }
 
 // stop ends everything: clients first, so that they are told, then adapters. Life is the context that ends last.
-func (r *Running) stop(life context.Context, served <-chan struct{}) {
+func (r *Running) stop(life context.Context, served, monitored <-chan struct{}) {
 	_ = r.listener.Close() // the server closes it, too
 	sessions := make(chan struct{})
 	go func() { // ends when the sessions have, for which their connections are cut below
@@ -193,6 +302,10 @@ func (r *Running) stop(life context.Context, served <-chan struct{}) {
 	wg.Go(func() { r.front.sockets.close(ctx) })
 	wg.Wait()
 	<-served
+	if r.pager != nil {
+		_ = r.pager.Close()
+		<-monitored
+	}
 	<-sessions
 	r.adapters.cancel()
 	r.reloading.Lock() // a Reload at work comes to its end, and leaves nothing

@@ -98,21 +98,26 @@ type flow struct {
 }
 
 // serveSocket upgrades the request and serves the socket until it is closed.
-func (f *frontend) serveSocket(w http.ResponseWriter, r *http.Request) {
+func (f *frontend) serveSocket(w http.ResponseWriter, r *http.Request, from peer, held *holding) {
 	version, subprotocol, err := chooseSubprotocol(r.Header.Values("Sec-WebSocket-Protocol"))
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
+		f.refuse(w, r, http.StatusBadRequest, err.Error())
 		return
 	}
+	f.linger(w, r) // if it is refused; an upgrade lifts the deadlines
 	conn, err := wsconn.Accept(w, r, subprotocol, wsconn.Options{
 		ReadLimit: int64(tolerance * f.cfg.Limits.Request), WriteTimeout: f.cfg.WriteTimeout, CloseTimeout: 500 * time.Millisecond,
+		ReadTimeout: f.cfg.ReadTimeout, Buffers: held.memory,
 	})
 	if err != nil {
 		return // the response has been written
 	}
-	s := &socket{f: f, conn: conn, client: f.client(r, version)}
+	if c := connOf(r); c != nil {
+		c.upgrade()
+	}
+	s := &socket{f: f, conn: conn, client: f.client(r, version, from)}
 	s.client.WebSocket = true
-	s.answer.init(conn)
+	s.answer.init(conn, &f.n.sockets)
 	if !f.sockets.add(s) {
 		conn.CloseNow()
 		return
@@ -142,10 +147,8 @@ func (s *socket) serve(ctx context.Context) {
 	for {
 		message, err := s.conn.ReadText()
 		if err != nil {
+			s.f.countEnd(err)
 			break
-		}
-		if s.flow.over() {
-			s.idle.Reset(s.f.cfg.IdleTimeout)
 		}
 		if !s.process(ctx, message) {
 			break
@@ -157,6 +160,20 @@ func (s *socket) serve(ctx context.Context) {
 	s.wg.Wait()
 	s.answer.close()
 	s.idle.Stop()
+}
+
+// countEnd counts the ends of sockets that are faults of their clients.
+func (f *frontend) countEnd(err error) {
+	switch {
+	case errors.Is(err, wsconn.ErrReadTimeout):
+		f.n.requestTimeouts.Add(1)
+	case errors.Is(err, wsconn.ErrTooBig):
+		f.n.requestBody.Add(1)
+	case errors.Is(err, wsconn.ErrNoRoom):
+		f.n.requestMemory.Add(1)
+	case errors.Is(err, wsconn.ErrFlood):
+		f.n.sockets.Add(1)
+	}
 }
 
 // process does what one message asks; false if the socket is to be closed.

@@ -23,8 +23,32 @@ type Stats struct {
 	Lost     int64 // updates dropped for want of room, and their clients told how many
 	Messages int64 // of clients, accepted
 
+	// Front is about connections and requests of clients, before they come to a session.
+	Front FrontStats
+
 	// Adapters are those behind proxies, by sets in the order of their start; not the built-in Metadata Adapter.
 	Adapters []AdapterStats
+}
+
+// FrontStats is what there is and was of connections and requests of clients, before they come to a
+// session. All but Open count since the start.
+type FrontStats struct {
+	Open int64 // connections that are open
+
+	RefusedByAddress     int64 // connections beyond [Limits.AddressConnections]
+	RefusedByRate        int64 // connections beyond [Limits.AddressRate]
+	RefusedByLimit       int64 // connections beyond [Limits.Connections], or requests on those kept for monitoring
+	RefusedByDescriptors int64 // connections for which too few file descriptors were left
+	AcceptFailures       int64 // failures of the system to accept a connection
+
+	RequestTimeouts   int64 // requests that did not arrive within [Config.ReadTimeout]
+	WriteTimeouts     int64 // writes that were not read within [Config.WriteTimeout]
+	RequestsByMemory  int64 // requests and messages beyond [Limits.RequestMemory]
+	RequestsByAddress int64 // requests through trusted proxies beyond [Limits.AddressConnections]
+	RequestsByBody    int64 // requests and messages beyond [Limits.Request]
+	Origins           int64 // requests of pages that may not use the broker, see [Config.AllowedOrigins]
+	Hosts             int64 // requests for other hosts, see [Config.AllowedHosts]
+	Sockets           int64 // WebSockets cut for what was sent on them, or not read
 }
 
 // AdapterStats is what the broker knows of an adapter.
@@ -48,7 +72,7 @@ func (r *Running) Stats() Stats {
 		Sessions: s.Sessions, Connections: s.Bindings, Subscriptions: s.Subscriptions, Items: s.Items,
 		QueueBytes: s.QueueBytes, HistoryBytes: s.HistoryBytes, Created: s.Created, Refused: s.Refused,
 		Lines: s.Lines, Sent: s.Sent, Filtered: s.Filtered, Lost: s.Lost, Messages: s.Messages,
-		Adapters: r.adapters.stats(),
+		Front: r.counters.stats(), Adapters: r.adapters.stats(),
 	}
 }
 

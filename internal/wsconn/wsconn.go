@@ -27,6 +27,7 @@ const (
 	CodeNoStatus    = int(websocket.StatusNoStatusRcvd)
 	CodePolicy      = int(websocket.StatusPolicyViolation)
 	CodeTooBig      = int(websocket.StatusMessageTooBig)
+	CodeTryAgain    = int(websocket.StatusTryAgainLater)
 )
 
 // forever is the context of every read and write: the library closes the connection when a context ends, and allocates to watch one.
@@ -40,6 +41,18 @@ var ErrNotText = errors.New("wsconn: message is not text")
 
 // ErrWriteTimeout is in the error of a write that took longer than allowed; the connection is closed.
 var ErrWriteTimeout = errors.New("wsconn: write timed out")
+
+// ErrReadTimeout is in the error of a read whose message took longer than allowed to arrive; the
+// connection is closed.
+var ErrReadTimeout = errors.New("wsconn: message did not arrive in time")
+
+// ErrNoRoom is in the error of a read whose message found no room in [Options].Buffers; the peer has
+// been told with code 1013.
+var ErrNoRoom = errors.New("wsconn: no memory left for a message")
+
+// ErrFlood is in the error of a read after more pings and pongs than a peer may send; the connection is
+// closed.
+var ErrFlood = errors.New("wsconn: too many control frames")
 
 // CloseError is in the error of a read after the peer has closed with a close frame.
 type CloseError struct {
@@ -59,8 +72,52 @@ type Options struct {
 	ReadLimit int64
 	// WriteTimeout bounds each write, which may take up to a quarter longer. Default 10 s.
 	WriteTimeout time.Duration
+	// ReadTimeout bounds the arrival of a message from its first frame to its end, which may take up to
+	// a quarter longer. Default 0: no bound.
+	ReadTimeout time.Duration
+	// Buffers is asked before memory is taken for a message of more than 16 KiB, and gets it back
+	// afterwards; nil: memory is taken. Its methods must not block.
+	Buffers Buffers
 	// CloseTimeout bounds the closing handshake of Close. Default 1 s; it cannot be switched off.
 	CloseTimeout time.Duration
+}
+
+// What a peer may send of pings and pongs: so many at once, and so many in a second.
+const (
+	controlBurst = 200
+	controlRate  = 20
+)
+
+// control counts the pings and pongs of a peer. It belongs to the goroutine that reads.
+type control struct {
+	tokens  float64
+	last    time.Time
+	flooded bool
+}
+
+// controlled takes note of a ping or pong, and reports whether a ping is to be answered. The library
+// reads on without returning as long as there is nothing but these, so the connection is cut here.
+func (c *Conn) controlled() bool {
+	now := time.Now()
+	if c.control.last.IsZero() {
+		c.control.tokens = controlBurst
+	} else {
+		c.control.tokens = min(controlBurst, c.control.tokens+now.Sub(c.control.last).Seconds()*controlRate)
+	}
+	c.control.last = now
+	if c.control.tokens < 1 {
+		c.control.flooded = true
+		c.raw.Close()
+		return false
+	}
+	c.control.tokens--
+	return true
+}
+
+// Buffers is memory that several connections share.
+type Buffers interface {
+	Take(n int64) bool // takes n bytes, or reports that they are not to be had
+	Add(n int64)       // gives bytes back: n is negative
 }
 
 func (o Options) withDefaults() Options {
@@ -79,11 +136,14 @@ func (o Options) withDefaults() Options {
 // Conn is a WebSocket connection. One goroutine may read while others write and close. Somebody must always be reading, or pings and
 // the peer's close are not answered.
 type Conn struct {
-	ws   *websocket.Conn
-	raw  net.Conn // under ws (and under TLS on the client side): closing it ends whatever ws is waiting for
-	opts Options
-	buf  []byte        // of ReadText
-	got  atomic.Uint64 // bytes of messages that ReadText has taken from the network
+	ws       *websocket.Conn
+	raw      net.Conn // under ws (and under TLS on the client side): closing it ends whatever ws is waiting for
+	opts     Options
+	buf      []byte        // of ReadText
+	got      atomic.Uint64 // bytes of messages that ReadText has taken from the network
+	held     atomic.Int64  // of opts.Buffers
+	arrivals *watchdog     // nil: the time of a message is not bounded
+	control  control
 
 	// turn is held during a write: it is the wire's own order, and the watchdog has one write to watch. Nothing else is under it.
 	turn     sync.Mutex
@@ -91,12 +151,20 @@ type Conn struct {
 }
 
 func newConn(ws *websocket.Conn, raw net.Conn, opts Options) *Conn {
-	c := &Conn{ws: ws, raw: raw, opts: opts}
+	c := &Conn{}
+	c.start(ws, raw, opts)
+	return c
+}
+
+func (c *Conn) start(ws *websocket.Conn, raw net.Conn, opts Options) {
+	c.ws, c.raw, c.opts = ws, raw, opts
+	if opts.ReadTimeout > 0 {
+		c.arrivals = newWatchdog(raw, opts.ReadTimeout)
+	}
 	ws.SetReadLimit(max(opts.ReadLimit, -1))
 	if opts.WriteTimeout > 0 {
 		c.watchdog = newWatchdog(raw, opts.WriteTimeout)
 	}
-	return c
 }
 
 // Accept upgrades a request, echoing the subprotocol if it is not empty; the caller has chosen it among those the client offers. It
@@ -104,7 +172,12 @@ func newConn(ws *websocket.Conn, raw net.Conn, opts Options) *Conn {
 // say over the connection afterwards.
 func Accept(w http.ResponseWriter, r *http.Request, subprotocol string, opts Options) (*Conn, error) {
 	opts = opts.withDefaults()
-	accept := &websocket.AcceptOptions{InsecureSkipVerify: true, CompressionMode: websocket.CompressionDisabled}
+	c := &Conn{}
+	accept := &websocket.AcceptOptions{
+		InsecureSkipVerify: true, CompressionMode: websocket.CompressionDisabled,
+		OnPingReceived: func(context.Context, []byte) bool { return c.controlled() },
+		OnPongReceived: func(context.Context, []byte) { c.controlled() },
+	}
 	if subprotocol != "" {
 		accept.Subprotocols = []string{subprotocol}
 	}
@@ -113,7 +186,8 @@ func Accept(w http.ResponseWriter, r *http.Request, subprotocol string, opts Opt
 	if err != nil {
 		return nil, fmt.Errorf("wsconn: accept from %s: %w", r.RemoteAddr, err)
 	}
-	return newConn(ws, capture.conn, opts), nil
+	c.start(ws, capture.conn, opts)
+	return c, nil
 }
 
 // hijackCapture keeps the connection that the library takes over, to be able to cut it.
@@ -184,9 +258,15 @@ func Dial(ctx context.Context, url string, opts DialOptions) (*Conn, error) {
 // Subprotocol returns the negotiated subprotocol; empty for none.
 func (c *Conn) Subprotocol() string { return c.ws.Subprotocol() }
 
-// ReadText blocks for the next message and returns it; the bytes are valid until the next call. It answers pings meanwhile. Any error
-// is the end of the connection: a *CloseError if the peer closed in order, else [ErrTooBig], [ErrNotText] or what the network says.
+// ReadText blocks for the next message and returns it; the bytes are valid until the next call. It
+// answers pings meanwhile. Any error is the end of the connection: a *CloseError if the peer closed
+// in order, else [ErrTooBig], [ErrNotText], [ErrReadTimeout], [ErrNoRoom], [ErrFlood] or what the
+// network says.
 func (c *Conn) ReadText() ([]byte, error) {
+	if cap(c.buf) > keptBuffer {
+		c.buf = nil // one large message must not pin its size for the life of the connection
+		c.release()
+	}
 	typ, r, err := c.ws.Reader(forever)
 	if err != nil {
 		return nil, c.readError(err)
@@ -195,13 +275,16 @@ func (c *Conn) ReadText() ([]byte, error) {
 		c.Close(CodeUnsupported, "only text messages")
 		return nil, ErrNotText
 	}
-	c.buf = c.buf[:0]
-	if cap(c.buf) > keptBuffer {
-		c.buf = nil // one large message must not pin its size for the life of the connection
+	if c.arrivals != nil {
+		c.arrivals.begin()
+		defer c.arrivals.end()
 	}
+	c.buf = c.buf[:0]
 	for {
-		if len(c.buf) == cap(c.buf) {
-			c.buf = append(c.buf, 0)[:len(c.buf)]
+		if len(c.buf) == cap(c.buf) && !c.grow() {
+			c.Close(CodeTryAgain, "no memory left for requests")
+			c.CloseNow()
+			return nil, ErrNoRoom
 		}
 		n, err := r.Read(c.buf[len(c.buf):cap(c.buf)])
 		c.buf = c.buf[:len(c.buf)+n]
@@ -222,15 +305,44 @@ func (c *Conn) Received() uint64 { return c.got.Load() }
 // keptBuffer is the capacity up to which the read buffer is kept between messages.
 const keptBuffer = 16 << 10
 
+// grow makes the read buffer larger, or reports that there is no memory for that.
+func (c *Conn) grow() bool {
+	size := max(512, 2*cap(c.buf))
+	if size > keptBuffer && c.opts.Buffers != nil {
+		n := int64(size) - c.held.Load()
+		if !c.opts.Buffers.Take(n) {
+			return false
+		}
+		c.held.Add(n)
+	}
+	c.buf = append(make([]byte, 0, size), c.buf...)
+	return true
+}
+
+// release gives the memory of the read buffer back.
+func (c *Conn) release() {
+	if n := c.held.Swap(0); n != 0 {
+		c.opts.Buffers.Add(-n)
+	}
+}
+
 func (c *Conn) readError(err error) error {
-	if errors.Is(err, websocket.ErrMessageTooBig) {
+	switch {
+	case errors.Is(err, websocket.ErrMessageTooBig):
 		// What the peer is still sending has to be read, or the reset it would cause could overtake the close frame.
 		c.Close(CodeTooBig, "message too big")
+		c.CloseNow()
 		return ErrTooBig
+	case c.control.flooded:
+		c.CloseNow()
+		return ErrFlood
 	}
 	c.CloseNow() // after an error the library may leave the connection to its finalizer
 	if ce, ok := errors.AsType[websocket.CloseError](err); ok {
 		return &CloseError{Code: int(ce.Code), Reason: ce.Reason}
+	}
+	if c.arrivals != nil && c.arrivals.barked.Load() {
+		return ErrReadTimeout
 	}
 	return fmt.Errorf("wsconn: read: %w", err)
 }
@@ -272,4 +384,5 @@ func (c *Conn) Close(code int, reason string) error {
 func (c *Conn) CloseNow() {
 	c.raw.Close()
 	_ = c.ws.CloseNow()
+	c.release()
 }

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -340,5 +341,122 @@ func TestWriteDoesNotAllocate(t *testing.T) {
 	}
 	if m, err := c.ReadText(); err != nil || !bytes.Equal(m, message) {
 		t.Errorf("got %q, %v", m, err)
+	}
+}
+
+// A message has its time, whoever keeps its end back and however small its frames are.
+func TestReadTimeout(t *testing.T) {
+	s, c := pair(t, Options{ReadTimeout: 50 * time.Millisecond}, Options{})
+	go c.WriteText([]byte("whole"))
+	if m, err := s.ReadText(); err != nil || string(m) != "whole" {
+		t.Fatalf("got %q, %v", m, err)
+	}
+	go func() { // ends with the connection
+		c.raw.Write([]byte("\x01\x80\x00\x00\x00\x00"))
+		for {
+			if _, err := c.raw.Write([]byte("\x00\x80\x00\x00\x00\x00")); err != nil {
+				return
+			}
+		}
+	}()
+	if _, err := s.ReadText(); !errors.Is(err, ErrReadTimeout) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Between messages there is no time limit: a session may be quiet.
+func TestReadTimeoutIsOfMessages(t *testing.T) {
+	const allowed = 20 * time.Millisecond
+	s, c := pair(t, Options{ReadTimeout: allowed}, Options{})
+	quiet := time.AfterFunc(5*allowed, func() { c.WriteText([]byte("late")) })
+	defer quiet.Stop()
+	if m, err := s.ReadText(); err != nil || string(m) != "late" {
+		t.Errorf("got %q, %v", m, err)
+	}
+}
+
+// Pings and pongs without an end are not answered without an end.
+func TestControlFlood(t *testing.T) {
+	for name, frame := range map[string]string{"pings": "\x89\x80\x00\x00\x00\x00", "pongs": "\x8A\x80\x00\x00\x00\x00"} {
+		s, c := pair(t, Options{}, Options{})
+		go func() { // ends with the connection
+			for range controlBurst {
+				c.raw.Write([]byte(frame))
+			}
+			c.WriteText([]byte("still"))
+			for {
+				if _, err := c.raw.Write([]byte(frame)); err != nil {
+					return
+				}
+			}
+		}()
+		go func() { // takes the pongs
+			for {
+				if _, err := c.ReadText(); err != nil {
+					return
+				}
+			}
+		}()
+		if m, err := s.ReadText(); err != nil || string(m) != "still" {
+			t.Fatalf("%s as may be: %q, %v", name, m, err)
+		}
+		if _, err := s.ReadText(); !errors.Is(err, ErrFlood) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// shared is memory that several connections share.
+type shared struct{ left atomic.Int64 }
+
+func (b *shared) Take(n int64) bool {
+	if b.left.Add(-n) < 0 {
+		b.left.Add(n)
+		return false
+	}
+	return true
+}
+
+func (b *shared) Add(n int64) { b.left.Add(-n) }
+
+// Large messages share memory, which is given back when they have been processed, or the connection is over.
+func TestBuffers(t *testing.T) {
+	var memory shared
+	const total = 300 << 10
+	memory.left.Store(total)
+	opts := Options{ReadLimit: 1 << 20, Buffers: &memory}
+	s, c := pair(t, opts, Options{})
+	other, oc := pair(t, opts, Options{})
+	go c.WriteText(make([]byte, 200<<10))
+	if m, err := s.ReadText(); err != nil || len(m) != 200<<10 || memory.left.Load() > 100<<10 {
+		t.Fatalf("%d bytes, %v; %d left", len(m), err, memory.left.Load())
+	}
+	told := make(chan error, 1)
+	go func() {
+		oc.WriteText(make([]byte, 200<<10))
+		_, err := oc.ReadText()
+		told <- err
+	}()
+	if _, err := other.ReadText(); !errors.Is(err, ErrNoRoom) {
+		t.Errorf("without room: %v", err)
+	}
+	if ce, ok := errors.AsType[*CloseError](<-told); !ok || ce.Code != CodeTryAgain {
+		t.Errorf("told %v", ce)
+	}
+	go c.WriteText([]byte("small"))
+	if m, err := s.ReadText(); err != nil || string(m) != "small" {
+		t.Fatalf("got %q, %v", m, err)
+	}
+	if got := memory.left.Load(); got != total {
+		t.Errorf("%d of %d given back", got, total)
+	}
+	go c.WriteText(make([]byte, 100<<10))
+	if _, err := s.ReadText(); err != nil {
+		t.Fatal(err)
+	}
+	s.CloseNow()
+	s.CloseNow()
+	if got := memory.left.Load(); got != total {
+		t.Errorf("%d of %d given back at the end", got, total)
 	}
 }
