@@ -5,11 +5,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/lightstreamer-go/lightstreamer/adaptersxml"
+	"github.com/lightstreamer-go/lightstreamer/internal/files"
 )
 
 // adapterTLS builds the TLS configuration of a proxy; nil for plain TCP.
@@ -65,7 +65,7 @@ func readStore(set *adaptersxml.Set, what string, s *adaptersxml.Store) ([]byte,
 	if s.Type != "PEM" {
 		return nil, fmt.Errorf("tls.%s of type %s is not supported: convert it to PEM and set tls.%s.type to PEM", what, s.Type, what)
 	}
-	pem, err := os.ReadFile(set.Path(s.File))
+	pem, err := files.Read(set.Path(s.File), files.MaxPEM)
 	if err != nil {
 		return nil, fmt.Errorf("tls.%s: %w", what, err)
 	}

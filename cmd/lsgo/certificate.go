@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"fmt"
 	"sync/atomic"
+
+	"github.com/lightstreamer-go/lightstreamer/internal/files"
 )
 
 // certificate is a pair of PEM files that may be replaced while connections are accepted.
@@ -20,9 +22,21 @@ func loadCertificate(certFile, keyFile string) (*certificate, error) {
 	return c, c.load()
 }
 
+func readPair(certFile, keyFile string) (tls.Certificate, error) {
+	cert, err := files.Read(certFile, files.MaxPEM)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	key, err := files.Read(keyFile, files.MaxPEM)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(cert, key)
+}
+
 // load reads the files. After an error the former certificate stays.
 func (c *certificate) load() error {
-	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
+	pair, err := readPair(c.certFile, c.keyFile)
 	if err != nil {
 		return fmt.Errorf("--tls-certificate %s, --tls-key %s: %w", c.certFile, c.keyFile, err)
 	}

@@ -14,6 +14,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/pelletier/go-toml/v2"
+
+	"github.com/lightstreamer-go/lightstreamer/internal/files"
 )
 
 // source tells where the value of a setting comes from.
@@ -81,7 +83,7 @@ func (c *configuration) mistake(f *kong.Flag, err error) {
 
 // readFile takes from a file what neither a flag nor the environment says.
 func (c *configuration) readFile(file string) {
-	text, err := os.ReadFile(file) //nolint:gosec // the path is the person's own
+	text, err := files.Read(file, files.MaxConfig)
 	if err != nil {
 		c.mistakes = append(c.mistakes, fmt.Sprintf("--config: %v", err))
 		return

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -90,16 +89,7 @@ func (f *folder) load(now stamp) (mistakes int) {
 
 // readSet reads a file and returns all that is wrong with it. The set is nil if there are mistakes.
 func readSet(file string) (*adaptersxml.Set, []*adaptersxml.Problem) {
-	env := adaptersxml.WithEnv(os.LookupEnv)
-	text, err := os.ReadFile(file) //nolint:gosec // a file of the person's own folder
-	if err != nil {
-		return nil, []*adaptersxml.Problem{{File: file, Message: err.Error()}}
-	}
-	set, err := adaptersxml.Read(bytes.NewReader(text), file, env)
-	if err != nil {
-		return nil, adaptersxml.Check(bytes.NewReader(text), file, env)
-	}
-	return set, set.Warnings
+	return adaptersxml.CheckFile(file, adaptersxml.WithEnv(os.LookupEnv))
 }
 
 // look finds out the state of the files.
