@@ -48,6 +48,7 @@ func (c *serveCommand) Run(ctx context.Context, k *kong.Context, to *console) er
 	if err := to.level.UnmarshalText([]byte(conf.value("log"))); err != nil {
 		return usageError{err}
 	}
+	to.serve(c.JSON)
 	var tell reporter = newPerson(to.out, to.err)
 	if c.JSON {
 		tell = newScript(to.out)
