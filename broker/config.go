@@ -27,6 +27,9 @@ type Config struct {
 	// TLSConfig, if not nil, makes the client address speak TLS (https and wss). It must hold a certificate. It is not changed, so that several
 	// brokers can have the same.
 	TLSConfig *tls.Config
+	// TLSFiles, if not nil, does the same with files, which are followed while the broker runs. It
+	// excludes TLSConfig.
+	TLSFiles *TLSFiles
 	// Handler serves every path that is not below /lightstreamer. Nil answers 404.
 	Handler http.Handler
 
@@ -120,6 +123,12 @@ func (c *Config) check() error {
 	}
 	if c.TLSConfig != nil && len(c.TLSConfig.Certificates) == 0 && c.TLSConfig.GetCertificate == nil && c.TLSConfig.GetConfigForClient == nil {
 		errs = append(errs, errors.New("broker: TLSConfig has no certificate"))
+	}
+	if c.TLSFiles != nil {
+		errs = append(errs, c.TLSFiles.check())
+		if c.TLSConfig != nil {
+			errs = append(errs, errors.New("broker: TLSConfig and TLSFiles are both set: want one"))
+		}
 	}
 	for id, set := range c.Adapters {
 		if id == "" {

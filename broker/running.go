@@ -9,7 +9,9 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lightstreamer-go/lightstreamer/adaptersxml"
@@ -31,6 +33,8 @@ type Running struct {
 	stopping chan struct{} // closed by the first call that stops
 	stopOnce sync.Once
 	done     chan struct{}
+
+	tlsRefused atomic.Int64 // handshakes of clients that failed
 
 	reloading sync.Mutex // held while sets are replaced, and by the end
 
@@ -68,6 +72,13 @@ func start(ctx context.Context, cfg Config, inProcess []*provider.Set) (_ *Runni
 	if err != nil {
 		return nil, err
 	}
+	var clientTLS *tlsSource
+	if cfg.TLSFiles != nil {
+		if clientTLS, err = cfg.TLSFiles.source(); err != nil {
+			return nil, fmt.Errorf("broker: TLSFiles: %w", err)
+		}
+		cfg.TLSConfig = clientTLS.server()
+	}
 	listener := cfg.Listener
 	if listener == nil {
 		if listener, err = new(net.ListenConfig).Listen(ctx, "tcp", cfg.Addr); err != nil {
@@ -80,6 +91,9 @@ func start(ctx context.Context, cfg Config, inProcess []*provider.Set) (_ *Runni
 		cfg: cfg, listener: listener, cancel: cancel, log: cfg.Logger, stopping: make(chan struct{}), done: make(chan struct{}),
 	}
 	r.adapters = newAdapters(life, cfg, r.fail)
+	if clientTLS != nil {
+		r.adapters.certs.add(clientTLS)
+	}
 	r.sessions = session.NewManager(cfg.sessions(r.adapters.set))
 	for _, set := range inProcess {
 		s := r.adapters.newService(set.ID, nil)
@@ -130,7 +144,7 @@ func (r *Running) serve(ctx, life context.Context) {
 		Handler: r.front, TLSConfig: r.cfg.TLSConfig.Clone(), Protocols: protocols,
 		ReadHeaderTimeout: r.cfg.ReadTimeout, IdleTimeout: r.cfg.IdleTimeout, MaxHeaderBytes: r.cfg.Limits.Header,
 		BaseContext: func(net.Listener) context.Context { return life },
-		ErrorLog:    slog.NewLogLogger(r.log.Handler(), slog.LevelDebug),
+		ErrorLog:    slog.NewLogLogger(serverLog{r.log.Handler(), r.handshakeFailed}, slog.LevelDebug),
 	}
 	served := make(chan struct{})
 	var serveErr error
@@ -155,6 +169,31 @@ func (r *Running) serve(ctx, life context.Context) {
 	}()
 	r.log.Info("broker: serving clients; for production there is Lightstreamer Server", "url", r.URL())
 }
+
+// serverLog gets what the HTTP server says of connections. It has no other way to tell of a TLS
+// handshake that failed.
+type serverLog struct {
+	slog.Handler
+	handshakeFailed func(peer, why string)
+}
+
+// Enabled reports that everything is looked at.
+func (l serverLog) Enabled(context.Context, slog.Level) bool { return true }
+
+// Handle implements slog.Handler.
+func (l serverLog) Handle(ctx context.Context, r slog.Record) error {
+	if text, failed := strings.CutPrefix(r.Message, "http: TLS handshake error from "); failed {
+		peer, why, _ := strings.Cut(text, ": ")
+		l.handshakeFailed(peer, why)
+	}
+	if !l.Handler.Enabled(ctx, r.Level) {
+		return nil
+	}
+	return l.Handler.Handle(ctx, r)
+}
+
+// handshakeFailed counts a TLS handshake of a client that failed.
+func (r *Running) handshakeFailed(_, _ string) { r.tlsRefused.Add(1) }
 
 // fail stops the broker because it cannot go on. It does not block.
 func (r *Running) fail(err error) {

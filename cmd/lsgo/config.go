@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding"
 	"errors"
 	"fmt"
 	"os"
@@ -167,7 +168,15 @@ func set(f *kong.Flag, value any, dir string) error {
 			if !ok {
 				return fmt.Errorf("want a list of strings, not %v", one)
 			}
-			f.Target.Set(reflect.Append(f.Target, reflect.ValueOf(text)))
+			element := reflect.New(f.Target.Type().Elem())
+			if u, ok := element.Interface().(encoding.TextUnmarshaler); ok {
+				if err := u.UnmarshalText([]byte(text)); err != nil {
+					return err
+				}
+			} else {
+				element.Elem().SetString(text)
+			}
+			f.Target.Set(reflect.Append(f.Target, element.Elem()))
 		}
 		return nil
 	}

@@ -324,7 +324,11 @@ func (l *link) secure(raw net.Conn) (net.Conn, error) {
 	}
 	ctx, cancel := context.WithTimeout(l.ctx, handshakeTime)
 	defer cancel()
-	return tc, tc.HandshakeContext(ctx)
+	err := tc.HandshakeContext(ctx)
+	if err != nil {
+		l.stats.tlsRefused.Add(1)
+	}
+	return tc, err
 }
 
 // release lets the acceptors hand over the next connection; c, if not nil, is what held the place.
