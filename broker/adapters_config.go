@@ -73,6 +73,7 @@ func (a *adapters) proxyConfig(x *adaptersxml.Set, p *adaptersxml.Provider) (pro
 		Timeout: s.Timeout, KeepaliveTimeout: s.KeepaliveTimeout, KeepaliveHint: s.KeepaliveHint,
 		Auth: s.Auth, ConnectionRecovery: s.ConnectionRecoveryTimeout, Logger: a.cfg.Logger.With("adapter", s.Name),
 	}
+	cfg.Peers = a.audit.peers(x.ID, p.Name)
 	for _, c := range s.Credentials {
 		cfg.Credentials = append(cfg.Credentials, proxy.Credential{User: c.User, Password: string(c.Password)})
 	}

@@ -79,6 +79,11 @@ type Config struct {
 	// at all.
 	Linger time.Duration
 
+	// Audit, if not nil, gets who came from where, was refused why, and was ended by whom. The calls
+	// come one at a time, in the order of the events, from a goroutine of their own: Audit may write
+	// to a file. While it takes its time up to 1024 events wait for it; what is more is dropped, and
+	// counted in the next one. The end of the broker waits for it for a quarter of a second.
+	Audit func(AuditEvent)
 	// Logger gets what happens. Nil discards it. Passwords are never logged.
 	Logger *slog.Logger
 }

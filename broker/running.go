@@ -27,6 +27,7 @@ type Running struct {
 	front    *frontend
 	adapters *adapters
 	sessions *session.Manager
+	audit    *auditor // nil without
 	cancel   context.CancelFunc
 	log      *slog.Logger
 
@@ -90,7 +91,8 @@ func start(ctx context.Context, cfg Config, inProcess []*provider.Set) (_ *Runni
 	r := &Running{
 		cfg: cfg, listener: listener, cancel: cancel, log: cfg.Logger, stopping: make(chan struct{}), done: make(chan struct{}),
 	}
-	r.adapters = newAdapters(life, cfg, r.fail)
+	r.audit = startAuditor(cfg.Audit)
+	r.adapters = newAdapters(life, cfg, r.audit, r.fail)
 	if clientTLS != nil {
 		r.adapters.certs.add(clientTLS)
 	}
@@ -104,10 +106,12 @@ func start(ctx context.Context, cfg Config, inProcess []*provider.Set) (_ *Runni
 		r.adapters.close()
 		_ = r.sessions.Close(life) // it has no session yet
 		_ = listener.Close()
+		r.audit.close()
 		cancel()
 		return nil, err
 	}
 	r.adapters.await(-1)
+	r.audit.put(AuditEvent{Event: AuditStarted, Address: listener.Addr().String()})
 	r.serve(ctx, life)
 	return r, nil
 }
@@ -193,7 +197,10 @@ func (l serverLog) Handle(ctx context.Context, r slog.Record) error {
 }
 
 // handshakeFailed counts a TLS handshake of a client that failed.
-func (r *Running) handshakeFailed(_, _ string) { r.tlsRefused.Add(1) }
+func (r *Running) handshakeFailed(peer, why string) {
+	r.tlsRefused.Add(1)
+	r.audit.put(AuditEvent{Event: AuditClientRefused, Address: peer, By: "tls", Text: why})
+}
 
 // fail stops the broker because it cannot go on. It does not block.
 func (r *Running) fail(err error) {
@@ -237,6 +244,12 @@ func (r *Running) stop(life context.Context, served <-chan struct{}) {
 	r.reloading.Lock() // a Reload at work comes to its end, and leaves nothing
 	defer r.reloading.Unlock()
 	r.adapters.close()
+	stopped := AuditEvent{Event: AuditStopped}
+	if err := r.Err(); err != nil {
+		stopped.Text = err.Error()
+	}
+	r.audit.put(stopped)
+	r.audit.close()
 	r.cancel()
 	close(r.done)
 }

@@ -26,6 +26,9 @@ type Stats struct {
 	// Adapters are those behind proxies, by sets in the order of their start; not the built-in Metadata Adapter.
 	Adapters []AdapterStats
 
+	// AuditDropped counts the events that Config.Audit did not get, as it was too slow or as there
+	// were too many refusals.
+	AuditDropped int64
 	// TLSRefused counts the TLS handshakes of clients that failed.
 	TLSRefused int64
 	// Certificates are those of Config.TLSFiles and of the ports of adapters, now in use.
@@ -54,7 +57,7 @@ func (r *Running) Stats() Stats {
 		Sessions: s.Sessions, Connections: s.Bindings, Subscriptions: s.Subscriptions, Items: s.Items,
 		QueueBytes: s.QueueBytes, HistoryBytes: s.HistoryBytes, Created: s.Created, Refused: s.Refused,
 		Lines: s.Lines, Sent: s.Sent, Filtered: s.Filtered, Lost: s.Lost, Messages: s.Messages,
-		Adapters: r.adapters.stats(), TLSRefused: r.tlsRefused.Load(), Certificates: r.adapters.certs.stats(),
+		Adapters: r.adapters.stats(), TLSRefused: r.tlsRefused.Load(), AuditDropped: r.audit.lost(), Certificates: r.adapters.certs.stats(),
 	}
 }
 

@@ -297,6 +297,7 @@ func (l *link) next(lastDial *time.Time) (nc, raw net.Conn) {
 			return nc, raw
 		}
 		l.log.Warn("no TLS with the peer", "peer", raw.RemoteAddr().String(), "error", err)
+		l.tellPeer(PeerRefused, raw, "", "no TLS: "+err.Error())
 		_ = raw.Close()
 		l.release(nil)
 	}
@@ -377,6 +378,11 @@ func (l *link) serve(nc, raw net.Conn) (inited bool, err error) {
 	l.mu.Lock()
 	l.since = time.Time{}
 	l.mu.Unlock()
+	kind := PeerRefused
+	if c.inited.Load() {
+		kind = PeerLost
+	}
+	l.tellPeer(kind, raw, c.user, reason.Error())
 	return c.inited.Load(), reason
 }
 
