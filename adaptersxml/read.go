@@ -1,14 +1,17 @@
 package adaptersxml
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"io/fs"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/lightstreamer-go/lightstreamer/internal/files"
 )
 
 // Option changes how a file is read.
@@ -47,27 +50,48 @@ func Read(r io.Reader, filename string, opts ...Option) (*Set, error) {
 	return set, nil
 }
 
-// ReadFile reads the file of that name, as [Read] does. It has to be a regular file: to open another may block for ever.
+// ReadFile reads the regular file of that name, as [Read] does. What is no regular file, or longer
+// than [WithMaxBytes] allows, is refused without being opened or read.
 func ReadFile(filename string, opts ...Option) (*Set, error) {
-	info, err := os.Stat(filename)
+	data, err := readFile(filename, opts)
 	if err != nil {
 		return nil, fmt.Errorf("adaptersxml: %w", err)
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("adaptersxml: %s is not a regular file", filename)
+	return Read(bytes.NewReader(data), filename, opts...)
+}
+
+func readFile(filename string, opts []Option) ([]byte, error) {
+	o := options{maxBytes: defaultMaxBytes}
+	for _, opt := range opts {
+		opt(&o)
 	}
-	f, err := os.Open(filename) //nolint:gosec // the file the caller asked for
-	if err != nil {
-		return nil, fmt.Errorf("adaptersxml: %w", err)
-	}
-	defer f.Close()
-	return Read(f, filename, opts...)
+	return files.Read(filename, o.maxBytes)
 }
 
 // Check reads one adapters.xml and returns its mistakes and warnings together, in the order of the file.
 func Check(r io.Reader, filename string, opts ...Option) []*Problem {
 	_, rep := read(r, filename, opts)
 	return rep.sorted()
+}
+
+// CheckFile checks the regular file of that name, as [Check] does. Where it can't be read, that is
+// the one problem. The Set is nil if there is a mistake.
+func CheckFile(filename string, opts ...Option) (*Set, []*Problem) {
+	data, err := readFile(filename, opts)
+	if err != nil {
+		if at, ok := errors.AsType[*fs.PathError](err); ok {
+			err = fmt.Errorf("cannot %s: %w", at.Op, at.Err) // the problem names the file
+		}
+		return nil, []*Problem{{File: filename, Message: err.Error()}}
+	}
+	set, rep := read(bytes.NewReader(data), filename, opts)
+	problems := rep.sorted()
+	mistake := slices.ContainsFunc(problems, func(p *Problem) bool { return p.Severity == SeverityError })
+	if mistake {
+		return nil, problems
+	}
+	set.Warnings = problems
+	return set, problems
 }
 
 // reader holds what reading one file needs.

@@ -270,6 +270,10 @@ func TestBounds(t *testing.T) {
 	if _, err := adaptersxml.Read(iotest.ErrReader(errors.New("disk gone")), "f"); err == nil || !strings.Contains(err.Error(), "disk gone") {
 		t.Errorf("read error: %v", err)
 	}
+	crowded := "<adapters_conf" + strings.Repeat(" a='1'", 21) + "/>"
+	if _, err := adaptersxml.Read(strings.NewReader(crowded), "f"); err == nil || !strings.Contains(err.Error(), "f:1:1: <adapters_conf> has more than 20 attributes") {
+		t.Errorf("many attributes: %v", err)
+	}
 	many := "<adapters_conf>" + strings.Repeat("<metadata_provider/>", 1000) + "</adapters_conf>"
 	if n := len(adaptersxml.Check(strings.NewReader(many), "f")); n > 201 {
 		t.Errorf("%d problems told", n)

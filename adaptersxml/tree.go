@@ -17,6 +17,7 @@ const (
 	defaultMaxBytes = 1 << 20
 	maxDepth        = 16
 	maxElements     = 5_000
+	maxAttributes   = 20 // of an element
 )
 
 // Pos is a place in the file: line and column from 1, the column in characters. The zero Pos is no place.
@@ -122,6 +123,10 @@ func parse(data []byte, rep *report) (root *node, comment string) {
 			elements++
 			if elements > maxElements || len(stack) >= maxDepth {
 				rep.errorf(at, "more than %d elements, or nested deeper than %d", maxElements, maxDepth)
+				return nil, comment
+			}
+			if len(t.Attr) > maxAttributes {
+				rep.errorf(at, "<%s> has more than %d attributes", t.Name.Local, maxAttributes)
 				return nil, comment
 			}
 			n := &node{name: t.Name.Local, pos: at, attrs: t.Copy().Attr}

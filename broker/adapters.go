@@ -129,6 +129,8 @@ type adapters struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	fail   func(error) // called when the broker cannot go on
+	certs  *tlsWatch
+	audit  *auditor // nil without
 
 	ready chan struct{} // closed when no proxy is without a first remote any more
 
@@ -137,9 +139,10 @@ type adapters struct {
 	services []*service
 }
 
-func newAdapters(ctx context.Context, cfg Config, fail func(error)) *adapters {
-	a := &adapters{cfg: cfg, fail: fail, ready: make(chan struct{}), missing: 1}
+func newAdapters(ctx context.Context, cfg Config, audit *auditor, fail func(error)) *adapters {
+	a := &adapters{cfg: cfg, fail: fail, audit: audit, ready: make(chan struct{}), missing: 1}
 	a.ctx, a.cancel = context.WithCancel(ctx)
+	a.certs = newTLSWatch(a.ctx, cfg.Logger)
 	return a
 }
 
@@ -224,4 +227,5 @@ func (a *adapters) close() {
 		wg.Go(s.close) // each may take the second it gives its remotes
 	}
 	wg.Wait()
+	a.certs.wg.Wait()
 }

@@ -73,18 +73,28 @@ func (a *adapters) proxyConfig(x *adaptersxml.Set, p *adaptersxml.Provider) (pro
 		Timeout: s.Timeout, KeepaliveTimeout: s.KeepaliveTimeout, KeepaliveHint: s.KeepaliveHint,
 		Auth: s.Auth, ConnectionRecovery: s.ConnectionRecoveryTimeout, Logger: a.cfg.Logger.With("adapter", s.Name),
 	}
+	cfg.Peers = a.audit.peers(x.ID, p.Name)
 	for _, c := range s.Credentials {
 		cfg.Credentials = append(cfg.Credentials, proxy.Credential{User: c.User, Password: string(c.Password)})
 	}
 	for _, rp := range s.RemoteParams {
 		cfg.RemoteParams = append(cfg.RemoteParams, provider.Field{Name: rp.Name, Value: provider.T(rp.Value)})
 	}
-	var err error
-	if cfg.TLS, err = adapterTLS(x, s); err != nil {
+	source, err := adapterTLS(x, p.Name, s)
+	if err != nil {
 		return proxy.Config{}, err
 	}
-	err = a.listen(&cfg, p)
-	return cfg, err
+	if err := a.listen(&cfg, p); err != nil {
+		return proxy.Config{}, err
+	}
+	if source != nil {
+		cfg.TLS = source.server()
+		if source.dials {
+			cfg.TLS = source.client(s.RemoteHost, s.TLS.SkipHostnameCheck)
+		}
+		a.certs.add(source)
+	}
+	return cfg, nil
 }
 
 // listen opens the ports of a proxy, or says where it dials.

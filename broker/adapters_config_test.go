@@ -35,7 +35,7 @@ func TestProxySettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	set.Metadata.Proxy.RequestReplyPort, set.Data[0].Proxy.RequestReplyPort = 0, 0
-	a := newAdapters(t.Context(), Config{}.withDefaults(), nil)
+	a := newAdapters(t.Context(), Config{}.withDefaults(), nil, nil)
 	want := proxy.Config{
 		Set: "DEMO", Name: "LABEL", Robust: true, Whitelist: []string{"127.0.0.1", "localhost"}, Timeout: 1500 * time.Millisecond,
 		KeepaliveTimeout: 9 * time.Second, KeepaliveHint: 3 * time.Second, Auth: true,

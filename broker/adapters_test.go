@@ -373,7 +373,7 @@ func TestTLSChoices(t *testing.T) {
 		{"only suites of 1.3 for 1.2", adaptersxml.TLS{AllowProtocols: []string{"TLSv1.2"}, AllowCipherSuites: []string{"TLS_AES_128_GCM_SHA256"}}, 0, 0, 0, "TLSv1.2"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			cfg, err := adapterTLS(&adaptersxml.Set{}, &adaptersxml.Proxy{TLS: &tt.tls})
+			source, err := adapterTLS(&adaptersxml.Set{}, "", &adaptersxml.Proxy{TLS: &tt.tls})
 			if tt.err != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.err) {
 					t.Errorf("got %v, want an error with %q", err, tt.err)
@@ -383,23 +383,26 @@ func TestTLSChoices(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			cfg, err := source.server().GetConfigForClient(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
 			if cfg.MinVersion != tt.min || cfg.MaxVersion != tt.max || tt.suites < 0 && cfg.CipherSuites != nil || tt.suites >= 0 && len(cfg.CipherSuites) != tt.suites {
 				t.Errorf("versions %x to %x, %d suites", cfg.MinVersion, cfg.MaxVersion, len(cfg.CipherSuites))
 			}
 		})
 	}
-	cfg, err := adapterTLS(&adaptersxml.Set{}, &adaptersxml.Proxy{RemoteHost: "feed.example", TLS: &adaptersxml.TLS{}})
-	if err != nil || cfg.ServerName != "feed.example" || cfg.InsecureSkipVerify {
-		t.Errorf("dialing: %+v, %v", cfg, err)
+	source, err := adapterTLS(&adaptersxml.Set{}, "", &adaptersxml.Proxy{RemoteHost: "feed.example", TLS: &adaptersxml.TLS{}})
+	if err != nil {
+		t.Fatal(err)
 	}
-	cfg, err = adapterTLS(&adaptersxml.Set{}, &adaptersxml.Proxy{RemoteHost: "feed.example", TLS: &adaptersxml.TLS{SkipHostnameCheck: true}})
-	if err != nil || cfg.VerifyConnection == nil {
-		t.Fatalf("dialing without host name: %+v, %v", cfg, err)
+	for _, skip := range []bool{false, true} {
+		cfg := source.client("feed.example", skip)
+		if cfg.ServerName != "feed.example" || cfg.VerifyConnection == nil || cfg.VerifyConnection(tls.ConnectionState{}) == nil {
+			t.Errorf("dialing: %+v; a remote without a certificate is trusted", cfg)
+		}
 	}
-	if cfg.VerifyConnection(tls.ConnectionState{}) == nil {
-		t.Error("a remote without a certificate is trusted")
-	}
-	if cfg, err := adapterTLS(&adaptersxml.Set{}, &adaptersxml.Proxy{}); cfg != nil || err != nil {
+	if cfg, err := adapterTLS(&adaptersxml.Set{}, "", &adaptersxml.Proxy{}); cfg != nil || err != nil {
 		t.Errorf("plain TCP: %v, %v", cfg, err)
 	}
 }

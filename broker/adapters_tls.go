@@ -2,91 +2,55 @@ package broker
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/lightstreamer-go/lightstreamer/adaptersxml"
 )
 
-// adapterTLS builds the TLS configuration of a proxy; nil for plain TCP.
-func adapterTLS(set *adaptersxml.Set, p *adaptersxml.Proxy) (*tls.Config, error) {
+// adapterTLS reads the TLS files of a proxy; nil for plain TCP. The provider's name is empty for the
+// Metadata Adapter.
+func adapterTLS(set *adaptersxml.Set, name string, p *adaptersxml.Proxy) (*tlsSource, error) {
 	x := p.TLS
 	if x == nil {
 		return nil, nil //nolint:nilnil // no TLS is a valid answer, spelled out above
 	}
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
-	if err := versions(cfg, x); err != nil {
+	s := &tlsSource{
+		label: p.Name, owner: set, set: set.ID, dataAdapter: name, dials: p.RemoteHost != "", base: &tls.Config{MinVersion: tls.VersionTLS12},
+		certWhat: "tls.keystore", caWhat: "tls.truststore",
+	}
+	if err := versions(s.base, x); err != nil {
 		return nil, err
 	}
-	if err := cipherSuites(cfg, x); err != nil {
+	if err := cipherSuites(s.base, x); err != nil {
 		return nil, err
 	}
-	if x.Keystore != nil {
-		pem, err := readStore(set, "keystore", x.Keystore)
-		if err != nil {
-			return nil, err
-		}
-		cert, err := tls.X509KeyPair(pem, pem)
-		if err != nil {
-			return nil, fmt.Errorf("tls.keystore %s: %w", x.Keystore.File, err)
-		}
-		cfg.Certificates = []tls.Certificate{cert}
+	var err error
+	if s.certFile, err = store(set, "keystore", x.Keystore); err != nil {
+		return nil, err
 	}
-	var pool *x509.CertPool
-	if x.Truststore != nil {
-		pem, err := readStore(set, "truststore", x.Truststore)
-		if err != nil {
-			return nil, err
-		}
-		pool = x509.NewCertPool()
-		if !pool.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("tls.truststore %s: no certificate found", x.Truststore.File)
-		}
+	s.keyFile = s.certFile
+	if s.caFile, err = store(set, "truststore", x.Truststore); err != nil {
+		return nil, err
 	}
-	if p.RemoteHost != "" {
-		cfg.ServerName, cfg.RootCAs = p.RemoteHost, pool
-		if x.SkipHostnameCheck {
-			skipHostname(cfg)
-		}
-		return cfg, nil
+	if x.ForceClientAuth && !s.dials {
+		s.base.ClientAuth = tls.RequireAndVerifyClientCert
 	}
-	if cfg.ClientCAs = pool; x.ForceClientAuth {
-		cfg.ClientAuth = tls.RequireAndVerifyClientCert
-	}
-	return cfg, nil
+	return s, s.read()
 }
 
-// readStore reads a store, which has to be PEM: nothing else can be read with what Go brings along.
-func readStore(set *adaptersxml.Set, what string, s *adaptersxml.Store) ([]byte, error) {
+// store is the path of a store, which has to be PEM: nothing else can be read with what Go brings
+// along. It is empty for no store.
+func store(set *adaptersxml.Set, what string, s *adaptersxml.Store) (string, error) {
+	if s == nil {
+		return "", nil
+	}
 	if s.Type != "PEM" {
-		return nil, fmt.Errorf("tls.%s of type %s is not supported: convert it to PEM and set tls.%s.type to PEM", what, s.Type, what)
+		return "", fmt.Errorf("tls.%s of type %s is not supported: convert it to PEM and set tls.%s.type to PEM", what, s.Type, what)
 	}
-	pem, err := os.ReadFile(set.Path(s.File))
-	if err != nil {
-		return nil, fmt.Errorf("tls.%s: %w", what, err)
-	}
-	return pem, nil
-}
-
-// skipHostname checks the remote's certificate without comparing it with the host name.
-func skipHostname(cfg *tls.Config) {
-	cfg.InsecureSkipVerify = true // asked for; the chain is verified below
-	roots := cfg.RootCAs
-	cfg.VerifyConnection = func(cs tls.ConnectionState) error {
-		if len(cs.PeerCertificates) == 0 {
-			return errors.New("the remote sent no certificate")
-		}
-		opts := x509.VerifyOptions{Roots: roots, Intermediates: x509.NewCertPool()}
-		for _, c := range cs.PeerCertificates[1:] {
-			opts.Intermediates.AddCert(c)
-		}
-		_, err := cs.PeerCertificates[0].Verify(opts)
-		return err
-	}
+	return set.Path(s.File), nil
 }
 
 // protocols are the versions that can be spoken, by Java's names, oldest first.

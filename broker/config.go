@@ -28,6 +28,9 @@ type Config struct {
 	// TLSConfig, if not nil, makes the client address speak TLS (https and wss). It must hold a certificate. It is not changed, so that several
 	// brokers can have the same.
 	TLSConfig *tls.Config
+	// TLSFiles, if not nil, does the same with files, which are followed while the broker runs. It
+	// excludes TLSConfig.
+	TLSFiles *TLSFiles
 	// Handler serves every path that is not below /lightstreamer. Nil answers 404. A request has to arrive
 	// within ReadTimeout, body included, and each 64 KiB that are written have to be read within
 	// WriteTimeout; a handler that needs longer for its body sets deadlines by an
@@ -101,6 +104,11 @@ type Config struct {
 	// at all.
 	Linger time.Duration
 
+	// Audit, if not nil, gets who came from where, was refused why, and was ended by whom. The calls
+	// come one at a time, in the order of the events, from a goroutine of their own: Audit may write
+	// to a file. While it takes its time up to 1024 events wait for it; what is more is dropped, and
+	// counted in the next one. The end of the broker waits for it for a quarter of a second.
+	Audit func(AuditEvent)
 	// Logger gets what happens. Nil discards it. Passwords are never logged.
 	Logger *slog.Logger
 }
@@ -151,6 +159,12 @@ func (c *Config) check() error {
 	}
 	if c.TLSConfig != nil && len(c.TLSConfig.Certificates) == 0 && c.TLSConfig.GetCertificate == nil && c.TLSConfig.GetConfigForClient == nil {
 		errs = append(errs, errors.New("broker: TLSConfig has no certificate"))
+	}
+	if c.TLSFiles != nil {
+		errs = append(errs, c.TLSFiles.check())
+		if c.TLSConfig != nil {
+			errs = append(errs, errors.New("broker: TLSConfig and TLSFiles are both set: want one"))
+		}
 	}
 	for id, set := range c.Adapters {
 		if id == "" {

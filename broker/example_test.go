@@ -2,9 +2,12 @@ package broker_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
+	"time"
 
 	"github.com/lightstreamer-go/lightstreamer/broker"
 )
@@ -29,4 +32,26 @@ func ExampleStart() {
 	// Output:
 	// true
 	// <nil>
+}
+
+// An audit log, one JSON object a line. A program would open a file, to append to it.
+func ExampleConfig_audit() {
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	file := json.NewEncoder(os.Stdout)
+	running, err := broker.Start(ctx, broker.Config{
+		Addr: "127.0.0.1:0",
+		Audit: func(e broker.AuditEvent) {
+			e.Time, e.Address = time.Time{}, "" // so that each run of the example writes the same
+			_ = file.Encode(e)                  // what can't be written is nobody's concern here
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	running.Close()
+	// Output:
+	// {"time":"0001-01-01T00:00:00Z","event":"broker.started"}
+	// {"time":"0001-01-01T00:00:00Z","event":"broker.stopped"}
 }

@@ -128,6 +128,17 @@ func appendMetrics(b []byte, s Stats) []byte {
 	adapters("counter", "adapter_requests_total", "Requests sent to the adapter.", func(a *AdapterStats) float64 { return float64(a.Requests) })
 	adapters("counter", "adapter_timeouts_total", "Requests not answered in time.", func(a *AdapterStats) float64 { return float64(a.TimedOut) })
 	adapters("counter", "adapter_notifications_total", "Events of items got from the adapter.", func(a *AdapterStats) float64 { return float64(a.Notifications) })
+	adapters("counter", "adapter_tls_refused_total", "TLS handshakes with peers at the adapter's port that failed.", func(a *AdapterStats) float64 { return float64(a.TLSRefused) })
+	one("counter", "audit_dropped_total", "Events that the audit log did not get.", s.AuditDropped)
+	one("counter", "tls_refused_total", "TLS handshakes of clients that failed.", s.TLSRefused)
+	if len(s.Certificates) > 0 {
+		family("gauge", "certificate_not_after_seconds", "When a certificate in use ends, in seconds of Unix time; of those trusted for a purpose the first end.")
+	}
+	for i := range s.Certificates {
+		c := &s.Certificates[i]
+		b = fmt.Appendf(b, "lightstreamer_broker_certificate_not_after_seconds{of=\"%s\",use=\"%s\",set=\"%s\",data_adapter=\"%s\"} %d\n",
+			c.of(), c.use(), label(c.Set), label(c.DataAdapter), c.NotAfter.Unix())
+	}
 	return bytes.ToValidUTF8(b, []byte("\uFFFD"))
 }
 

@@ -36,7 +36,7 @@ func (r *Running) ReloadFiles(ctx context.Context) (Changes, error) {
 //
 // What can be found wrong beforehand is, and nothing has changed then. A set that cannot be started after all, since its port is taken for
 // instance, is out of service until the next reload; the error says so, the other sets are served, and Changes tells what was done.
-// Certificates are read when a set starts: one that is merely replaced on disk is not noticed.
+// Keystores and truststores that are replaced on disk need no reload: they are read again by themselves.
 //
 // If ctx ends, sessions that end late, because an adapter holds a message, are not waited for. Calls take turns. After the stop of the
 // broker the error is [ErrStopped].
@@ -117,7 +117,7 @@ func rehearse(x *adaptersxml.Set) error {
 		if p.Proxy == nil {
 			continue
 		}
-		if _, err := adapterTLS(x, p.Proxy); err != nil {
+		if _, err := adapterTLS(x, p.Name, p.Proxy); err != nil {
 			errs = append(errs, fmt.Errorf("broker: Adapter Set %s: %s: %w", x.ID, p.Proxy.Name, err))
 		}
 	}

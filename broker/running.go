@@ -9,7 +9,9 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lightstreamer-go/lightstreamer/adaptersxml"
@@ -30,12 +32,15 @@ type Running struct {
 	front    *frontend
 	adapters *adapters
 	sessions *session.Manager
+	audit    *auditor // nil without
 	cancel   context.CancelFunc
 	log      *slog.Logger
 
 	stopping chan struct{} // closed by the first call that stops
 	stopOnce sync.Once
 	done     chan struct{}
+
+	tlsRefused atomic.Int64 // handshakes of clients that failed
 
 	reloading sync.Mutex // held while sets are replaced, and by the end
 
@@ -74,6 +79,13 @@ func start(ctx context.Context, cfg Config, inProcess []*provider.Set) (_ *Runni
 	if err != nil {
 		return nil, err
 	}
+	var clientTLS *tlsSource
+	if cfg.TLSFiles != nil {
+		if clientTLS, err = cfg.TLSFiles.source(); err != nil {
+			return nil, fmt.Errorf("broker: TLSFiles: %w", err)
+		}
+		cfg.TLSConfig = clientTLS.server()
+	}
 	listener, monitor := cfg.Listener, cfg.MonitorListener
 	if listener == nil {
 		if listener, err = new(net.ListenConfig).Listen(ctx, "tcp", cfg.Addr); err != nil {
@@ -94,7 +106,11 @@ func start(ctx context.Context, cfg Config, inProcess []*provider.Set) (_ *Runni
 		cfg: cfg, listener: listener, monitor: monitor, counters: new(counters), cancel: cancel, log: cfg.Logger,
 		stopping: make(chan struct{}), done: make(chan struct{}),
 	}
-	r.adapters = newAdapters(life, cfg, r.fail)
+	r.audit = startAuditor(cfg.Audit)
+	r.adapters = newAdapters(life, cfg, r.audit, r.fail)
+	if clientTLS != nil {
+		r.adapters.certs.add(clientTLS)
+	}
 	r.sessions = session.NewManager(cfg.sessions(r.adapters.set))
 	for _, set := range inProcess {
 		s := r.adapters.newService(set.ID, nil)
@@ -104,10 +120,12 @@ func start(ctx context.Context, cfg Config, inProcess []*provider.Set) (_ *Runni
 	if err := r.openAll(ctx, sets); err != nil {
 		r.adapters.close()
 		_ = r.sessions.Close(life) // it has no session yet
+		r.audit.close()
 		cancel()
 		return nil, err
 	}
 	r.adapters.await(-1)
+	r.audit.put(AuditEvent{Event: AuditStarted, Address: listener.Addr().String()})
 	r.serve(ctx, life)
 	return r, nil
 }
@@ -206,7 +224,7 @@ func (r *Running) newServer(life context.Context, h http.Handler) *http.Server {
 			MaxReceiveBufferPerStream: streamBuffer,
 		},
 		BaseContext: func(net.Listener) context.Context { return life },
-		ErrorLog:    slog.NewLogLogger(r.log.Handler(), slog.LevelDebug),
+		ErrorLog:    slog.NewLogLogger(serverLog{r.log.Handler(), r.handshakeFailed}, slog.LevelDebug),
 	}
 }
 
@@ -265,6 +283,34 @@ func (r *Running) MonitorAddr() net.Addr {
 	return r.monitor.Addr()
 }
 
+// serverLog gets what the HTTP server says of connections. It has no other way to tell of a TLS
+// handshake that failed.
+type serverLog struct {
+	slog.Handler
+	handshakeFailed func(peer, why string)
+}
+
+// Enabled reports that everything is looked at.
+func (l serverLog) Enabled(context.Context, slog.Level) bool { return true }
+
+// Handle implements slog.Handler.
+func (l serverLog) Handle(ctx context.Context, r slog.Record) error {
+	if text, failed := strings.CutPrefix(r.Message, "http: TLS handshake error from "); failed {
+		peer, why, _ := strings.Cut(text, ": ")
+		l.handshakeFailed(peer, why)
+	}
+	if !l.Handler.Enabled(ctx, r.Level) {
+		return nil
+	}
+	return l.Handler.Handle(ctx, r)
+}
+
+// handshakeFailed counts a TLS handshake of a client that failed.
+func (r *Running) handshakeFailed(peer, why string) {
+	r.tlsRefused.Add(1)
+	r.audit.put(AuditEvent{Event: AuditClientRefused, Address: peer, By: "tls", Text: why})
+}
+
 // fail stops the broker because it cannot go on. It does not block.
 func (r *Running) fail(err error) {
 	r.mu.Lock()
@@ -311,6 +357,12 @@ func (r *Running) stop(life context.Context, served, monitored <-chan struct{}) 
 	r.reloading.Lock() // a Reload at work comes to its end, and leaves nothing
 	defer r.reloading.Unlock()
 	r.adapters.close()
+	stopped := AuditEvent{Event: AuditStopped}
+	if err := r.Err(); err != nil {
+		stopped.Text = err.Error()
+	}
+	r.audit.put(stopped)
+	r.audit.close()
 	r.cancel()
 	close(r.done)
 }

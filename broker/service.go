@@ -257,6 +257,9 @@ func (s *service) close() {
 	s.endAdapter()
 	s.responder.wait()
 	s.wg.Wait()
+	if s.x != nil {
+		s.a.certs.leave(s.x)
+	}
 	for _, l := range s.listeners {
 		closeListener(l)
 	}

@@ -28,6 +28,14 @@ type Stats struct {
 
 	// Adapters are those behind proxies, by sets in the order of their start; not the built-in Metadata Adapter.
 	Adapters []AdapterStats
+
+	// AuditDropped counts the events that Config.Audit did not get, as it was too slow or as there
+	// were too many refusals.
+	AuditDropped int64
+	// TLSRefused counts the TLS handshakes of clients that failed.
+	TLSRefused int64
+	// Certificates are those of Config.TLSFiles and of the ports of adapters, now in use.
+	Certificates []CertificateStats
 }
 
 // FrontStats is what there is and was of connections and requests of clients, before they come to a
@@ -60,6 +68,7 @@ type AdapterStats struct {
 	Connected     bool
 	Since         time.Time // it was initialised; zero if it is not connected
 	Connections   int64     // since the start
+	TLSRefused    int64     // handshakes that failed
 	Requests      int64     // sent to it
 	TimedOut      int64     // requests it did not answer in time
 	Notifications int64     // got from it: updates, and the other events of items
@@ -72,7 +81,8 @@ func (r *Running) Stats() Stats {
 		Sessions: s.Sessions, Connections: s.Bindings, Subscriptions: s.Subscriptions, Items: s.Items,
 		QueueBytes: s.QueueBytes, HistoryBytes: s.HistoryBytes, Created: s.Created, Refused: s.Refused,
 		Lines: s.Lines, Sent: s.Sent, Filtered: s.Filtered, Lost: s.Lost, Messages: s.Messages,
-		Front: r.counters.stats(), Adapters: r.adapters.stats(),
+		Front: r.counters.stats(), Adapters: r.adapters.stats(), TLSRefused: r.tlsRefused.Load(), AuditDropped: r.audit.lost(),
+		Certificates: r.adapters.certs.stats(),
 	}
 }
 
@@ -89,6 +99,7 @@ func (a *adapters) stats() []AdapterStats {
 			}
 			one.Connected = !one.Since.IsZero()
 			one.Connections, one.Notifications = counted.Connections, counted.Notifications
+			one.TLSRefused = counted.TLSRefused
 			one.Requests, one.TimedOut = counted.Requests, counted.TimedOut
 			if r := s.responder; r != nil && one.DataAdapter == "" {
 				one.Requests += r.requests.Load()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -91,4 +92,39 @@ func TestServeTLS(t *testing.T) {
 		t.Errorf("the certificate is number %d", n)
 	}
 	p.stop()
+}
+
+// With an authority for clients nobody gets in without a certificate of its making.
+func TestServeClientCertificates(t *testing.T) {
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "adapters.xml"), setXML("MINE", freePort(t)))
+	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	cert, key := newCertificate(t, 1)
+	writeFile(t, certFile, cert)
+	writeFile(t, keyFile, key)
+	pair, err := tls.X509KeyPair([]byte(cert), []byte(key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, listening := startServe(t, dir, "--tls-certificate", certFile, "--tls-key", keyFile, "--tls-client-ca", certFile, "--tls-min-version", "1.3")
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM([]byte(cert))
+	for _, own := range [][]tls.Certificate{nil, {pair}} {
+		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, Certificates: own}}
+		response, err := (&http.Client{Transport: transport}).Get(listening.URL + "/healthz")
+		if err == nil {
+			response.Body.Close()
+		}
+		if (err == nil) != (own != nil) {
+			t.Errorf("with %d certificates: %v", len(own), err)
+		}
+		transport.CloseIdleConnections()
+	}
+	p.stop()
+	for _, args := range [][]string{{"--tls-client-ca", certFile}, {"--tls-certificate", certFile}} {
+		var out, said bytes.Buffer
+		if status := run(t.Context(), append([]string{"serve", "--adapters", dir}, args...), &out, &said); status != exitUsage || !strings.Contains(said.String(), args[0]) {
+			t.Errorf("%v: status %d, %s", args, status, &said)
+		}
+	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding"
 	"errors"
 	"fmt"
 	"os"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/pelletier/go-toml/v2"
+
+	"github.com/lightstreamer-go/lightstreamer/internal/files"
 )
 
 // source tells where the value of a setting comes from.
@@ -81,7 +84,7 @@ func (c *configuration) mistake(f *kong.Flag, err error) {
 
 // readFile takes from a file what neither a flag nor the environment says.
 func (c *configuration) readFile(file string) {
-	text, err := os.ReadFile(file) //nolint:gosec // the path is the person's own
+	text, err := files.Read(file, files.MaxConfig)
 	if err != nil {
 		c.mistakes = append(c.mistakes, fmt.Sprintf("--config: %v", err))
 		return
@@ -165,7 +168,15 @@ func set(f *kong.Flag, value any, dir string) error {
 			if !ok {
 				return fmt.Errorf("want a list of strings, not %v", one)
 			}
-			f.Target.Set(reflect.Append(f.Target, reflect.ValueOf(text)))
+			element := reflect.New(f.Target.Type().Elem())
+			if u, ok := element.Interface().(encoding.TextUnmarshaler); ok {
+				if err := u.UnmarshalText([]byte(text)); err != nil {
+					return err
+				}
+			} else {
+				element.Elem().SetString(text)
+			}
+			f.Target.Set(reflect.Append(f.Target, element.Elem()))
 		}
 		return nil
 	}

@@ -19,6 +19,7 @@ type demoCommand struct {
 }
 
 func (c *demoCommand) Run(ctx context.Context, to *console) error {
+	to.serve(false)
 	running, err := demo.Start(ctx, demo.Config{
 		HTTP:          string(c.HTTP),
 		MetadataPort:  int(c.MetadataPort),

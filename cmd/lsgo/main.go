@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/lightstreamer-go/lightstreamer/adaptersxml"
 )
 
 // Exit statuses.
@@ -27,6 +29,7 @@ func main() {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go obey(signals, stop, os.Exit) // ends with the process
+	signal.Ignore(syscall.SIGPIPE)  // a closed output is dealt with where it is written, see output
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
@@ -50,13 +53,38 @@ type cli struct {
 
 // console is where a command writes, and its logger.
 type console struct {
-	out, err io.Writer
+	out, err *output
 	log      *slog.Logger
 	level    *slog.LevelVar // of log
 }
 
+// serve prepares the outputs for a command that serves: whatever happens to them, it goes on. What
+// one of them loses is told on the other one.
+func (c *console) serve(json bool) {
+	c.out.detach(func(text string) { fmt.Fprintf(c.err, "lsgo: %s\n", text) })
+	c.err.detach(func(text string) {
+		if json {
+			newScript(c.out).problem(&adaptersxml.Problem{Severity: adaptersxml.SeverityWarning, Message: text})
+			return
+		}
+		fmt.Fprintf(c.out, "lsgo: %s\n", text)
+	})
+}
+
 // run executes one command line and returns the exit status. It ends when the command has, or soon after ctx.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) (status int) {
+func run(ctx context.Context, args []string, out, err io.Writer) (status int) {
+	stdout, stderr := newOutput("standard output", out), newOutput("standard error", err)
+	status = execute(ctx, args, stdout, stderr)
+	stdout.close()
+	if err := stdout.failure(); err != nil && status == exitOK {
+		fmt.Fprintf(stderr, "lsgo: %v\n", err)
+		status = exitFailed
+	}
+	stderr.close()
+	return status
+}
+
+func execute(ctx context.Context, args []string, stdout, stderr *output) (status int) {
 	var line cli
 	status = -1
 	parser, err := kong.New(&line,

@@ -48,6 +48,7 @@ func (c *serveCommand) Run(ctx context.Context, k *kong.Context, to *console) er
 	if err := to.level.UnmarshalText([]byte(conf.value("log"))); err != nil {
 		return usageError{err}
 	}
+	to.serve(c.JSON)
 	var tell reporter = newPerson(to.out, to.err)
 	if c.JSON {
 		tell = newScript(to.out)
@@ -67,7 +68,6 @@ type serving struct {
 	to   *console
 
 	folder  folder
-	cert    *certificate // nil without TLS
 	running *broker.Running
 }
 
@@ -81,12 +81,7 @@ func (s *serving) run(ctx context.Context) error {
 	cfg := s.config()
 	cfg.Sets = sets
 	cfg.Logger = slog.New(heard)
-	if s.TLSCertificate != "" {
-		if s.cert, err = loadCertificate(s.TLSCertificate, s.TLSKey); err != nil {
-			return err
-		}
-		cfg.TLSConfig = s.cert.config()
-	}
+	cfg.TLSFiles = s.tlsFiles(s.tlsReloaded)
 	// The broker is to end with Close, not with ctx: Close tells when.
 	if s.running, err = broker.Start(context.WithoutCancel(ctx), cfg); err != nil {
 		return explain(err, map[portNumber]string{s.HTTP.port(): "--http"})
@@ -130,16 +125,16 @@ func (s *serving) watchFiles(ctx context.Context) {
 		if news {
 			s.tell.reloaded(done, s.served())
 		}
-		if s.cert == nil {
-			return
-		}
-		switch read, err := s.cert.step(); {
-		case err != nil:
-			s.tell.problem(&adaptersxml.Problem{Message: err.Error() + "; the former certificate stays in use"})
-		case read:
-			s.tell.reloaded(reload{certificate: true}, served{})
-		}
 	})
+}
+
+// tlsReloaded tells that the files of the clients' TLS have changed.
+func (s *serving) tlsReloaded(err error) {
+	if err != nil {
+		s.tell.problem(&adaptersxml.Problem{Message: fmt.Sprintf("--tls-certificate %s: %v; the former certificate stays in use", s.TLSCertificate, err)})
+		return
+	}
+	s.tell.reloaded(reload{certificate: true}, served{})
 }
 
 // watchAdapters is the goroutine that tells of adapters that come and go.

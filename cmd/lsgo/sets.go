@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/lightstreamer-go/lightstreamer/adaptersxml"
 	"github.com/lightstreamer-go/lightstreamer/broker"
+	"github.com/lightstreamer-go/lightstreamer/internal/files"
 )
 
 // findSets lists the files as Lightstreamer Server lays them out: one in the folder of each set. dir may be such a folder.
@@ -57,10 +57,10 @@ type folder struct {
 	dir  string
 	tell func(*adaptersxml.Problem)
 
-	files   stamp
+	files   files.Stamp
 	read    map[string]*adaptersxml.Set // what stands in each file; nil where there are mistakes
 	running map[string]*adaptersxml.Set // what the broker has from each file
-	watch   settled
+	watch   files.Watch
 
 	// A set that could not be started, as its port is taken, is tried again from time to time.
 	failed string // the error
@@ -68,10 +68,10 @@ type folder struct {
 }
 
 // load reads what has changed since the last time, tells of all that is wrong with it, and returns how many mistakes there are.
-func (f *folder) load(now stamp) (mistakes int) {
+func (f *folder) load(now files.Stamp) (mistakes int) {
 	read := make(map[string]*adaptersxml.Set)
 	for _, file := range slices.Sorted(maps.Keys(now)) {
-		if set, known := f.read[file]; known && sameFile(f.files[file], now[file]) {
+		if set, known := f.read[file]; known && files.Same(f.files[file], now[file]) {
 			read[file] = set
 			continue
 		}
@@ -90,25 +90,16 @@ func (f *folder) load(now stamp) (mistakes int) {
 
 // readSet reads a file and returns all that is wrong with it. The set is nil if there are mistakes.
 func readSet(file string) (*adaptersxml.Set, []*adaptersxml.Problem) {
-	env := adaptersxml.WithEnv(os.LookupEnv)
-	text, err := os.ReadFile(file) //nolint:gosec // a file of the person's own folder
-	if err != nil {
-		return nil, []*adaptersxml.Problem{{File: file, Message: err.Error()}}
-	}
-	set, err := adaptersxml.Read(bytes.NewReader(text), file, env)
-	if err != nil {
-		return nil, adaptersxml.Check(bytes.NewReader(text), file, env)
-	}
-	return set, set.Warnings
+	return adaptersxml.CheckFile(file, adaptersxml.WithEnv(os.LookupEnv))
 }
 
 // look finds out the state of the files.
-func (f *folder) look() (stamp, error) {
-	files, err := findSets(f.dir)
+func (f *folder) look() (files.Stamp, error) {
+	names, err := findSets(f.dir)
 	if err != nil {
 		return nil, err
 	}
-	return stampOf(files...), nil
+	return files.StampOf(names...), nil
 }
 
 // start reads the folder for the first time. It tells of every mistake and every warning, not only of the first.
@@ -129,7 +120,7 @@ func (f *folder) start() ([]*adaptersxml.Set, error) {
 	}
 	switch mistakes {
 	case 0:
-		f.running, f.watch.done = f.read, now
+		f.running, f.watch.Done = f.read, now
 		return inOrder(f.running), nil
 	case 1:
 		return nil, errors.New("nothing was started; correct the mistake above")
@@ -159,7 +150,7 @@ func (f *folder) step(ctx context.Context, to reloadable) (reload, bool) {
 	if err != nil {
 		return reload{}, false // the folder is away, which is no reason to end what runs
 	}
-	if !f.watch.changed(now) {
+	if !f.watch.Changed(now) {
 		if f.failed == "" || time.Since(f.tried) < retryEvery {
 			return reload{}, false
 		}

@@ -142,56 +142,6 @@ func TestTakenPortIsTriedAgain(t *testing.T) {
 	}
 }
 
-// A change is seen once, when it has come to rest: whether a file is written to, replaced, removed or added.
-func TestSettled(t *testing.T) {
-	dir := t.TempDir()
-	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
-	writeFile(t, a, "1")
-	w := settled{done: stampOf(a, b)}
-	looks := func(n int) (seen []bool) {
-		for range n {
-			seen = append(seen, w.changed(stampOf(a, b)))
-		}
-		return seen
-	}
-	once := []bool{false, true, false}
-	for _, step := range []struct {
-		name   string
-		change func() error
-		want   []bool
-	}{
-		{"nothing", func() error { return nil }, []bool{false, false, false}},
-		{"written", func() error { return os.WriteFile(a, []byte("22"), 0o600) }, once},
-		{"only the time", func() error { return os.Chtimes(a, time.Time{}, time.Unix(1, 0)) }, once},
-		{"added", func() error { return os.WriteFile(b, []byte("33"), 0o600) }, once},
-		{"replaced by one of the same size and time", func() error {
-			if err := os.Chtimes(b, time.Time{}, time.Unix(1, 0)); err != nil {
-				return err
-			}
-			return os.Rename(b, a)
-		}, once},
-		{"removed", func() error { return os.Remove(a) }, once},
-	} {
-		if err := step.change(); err != nil {
-			t.Fatal(err)
-		}
-		if got := looks(3); !slices.Equal(got, step.want) {
-			t.Errorf("%s: %v, want %v", step.name, got, step.want)
-		}
-	}
-	// An editor removes the file, and writes it anew after a look.
-	writeFile(t, a, "1")
-	looks(3)
-	if err := os.Remove(a); err != nil {
-		t.Fatal(err)
-	}
-	got := looks(1)
-	writeFile(t, a, "12")
-	if got = append(got, looks(3)...); !slices.Equal(got, []bool{false, false, true, false}) {
-		t.Errorf("removed and written anew: %v", got)
-	}
-}
-
 func TestAdapterWatch(t *testing.T) {
 	at := func(minute int) time.Time { return time.Date(2026, 1, 1, 12, minute, 0, 0, time.UTC) }
 	var told []string

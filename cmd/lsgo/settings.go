@@ -1,9 +1,12 @@
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/url"
+	"reflect"
+	"strings"
 	"time"
 
 	"github.com/lightstreamer-go/lightstreamer/broker"
@@ -11,40 +14,43 @@ import (
 
 // settings are what a person may choose about the broker. Each is a flag, an environment variable and a key of the configuration file,
 // under the same name. The tag min is the least value there may be, file marks the path of a file or folder, origins a list
-// of origins.
+// of origins. The tag to names the field of broker.Config that gets the value; with off, 0 switches it off there.
 type settings struct {
 	Adapters string `group:"Adapters:" file:"" placeholder:"DIR" help:"Folder with an adapters.xml, or with a folder for each Adapter Set. In these files $$env.NAME is replaced by the environment variable."`
 	// AdapterHost is the default for proxies without the parameter interface.
-	AdapterHost string        `group:"Adapters:" default:"127.0.0.1" help:"Where ports for Remote Adapters listen if adapters.xml names no interface; 0.0.0.0: on all."`
-	Linger      time.Duration `group:"Adapters:" default:"5s" min:"0s" help:"How long an item stays subscribed after its last client has left; 0s: not at all."`
+	AdapterHost string        `group:"Adapters:" to:"AdapterHost" default:"127.0.0.1" help:"Where ports for Remote Adapters listen if adapters.xml names no interface; 0.0.0.0: on all."`
+	Linger      time.Duration `group:"Adapters:" to:"Linger" off:"" default:"5s" min:"0s" help:"How long an item stays subscribed after its last client has left; 0s: not at all."`
 
-	HTTP           httpAddress `group:"Clients:" name:"http" default:"127.0.0.1:8080" help:"Where clients connect; port 0: a free one."`
+	HTTP           httpAddress `group:"Clients:" to:"Addr" name:"http" default:"127.0.0.1:8080" help:"Where clients connect; port 0: a free one."`
 	TLSCertificate string      `group:"Clients:" name:"tls-certificate" file:"" placeholder:"FILE" help:"Certificate chain (PEM): clients connect with TLS. Read again when it changes."`
 	TLSKey         string      `group:"Clients:" name:"tls-key" file:"" placeholder:"FILE" help:"Private key of the certificate (PEM)."`
-	AllowedOrigins []string    `group:"Clients:" origins:"" placeholder:"ORIGIN,..." help:"Origins (scheme://host:port) whose pages may connect; none: all."`
-	ServerName     string      `group:"Clients:" default:"Lightstreamer HTTP Server" help:"Name that is told to clients."`
+	TLSClientCA    string      `group:"Clients:" name:"tls-client-ca" file:"" placeholder:"FILE" help:"Authorities (PEM) that have to have signed the certificates of clients. Read again when it changes."`
+	TLSClientAuth  string      `group:"Clients:" name:"tls-client-auth" default:"require" enum:"require,request" help:"With --tls-client-ca: require a certificate of each client, or request one and let clients without in, too."`
+	TLSMinVersion  string      `group:"Clients:" name:"tls-min-version" default:"1.2" enum:"1.2,1.3" help:"Oldest version of TLS that is spoken with clients: 1.2 or 1.3."`
+	AllowedOrigins []string    `group:"Clients:" to:"AllowedOrigins" origins:"" placeholder:"ORIGIN,..." help:"Origins (scheme://host:port) whose pages may connect; none: all."`
+	ServerName     string      `group:"Clients:" to:"ServerName" default:"Lightstreamer HTTP Server" help:"Name that is told to clients."`
 	Monitoring     bool        `group:"Clients:" default:"true" negatable:"" help:"Serve /healthz, /readyz and /metrics at the clients' address."`
 
-	Keepalive       time.Duration `group:"Sessions:" default:"5s" min:"1ms" help:"Longest silence of a streaming connection if the client asks for none."`
-	RebindTimeout   time.Duration `group:"Sessions:" default:"10s" min:"1ms" help:"How long a session waits for its next connection, besides the polling interval."`
-	RecoveryTimeout time.Duration `group:"Sessions:" default:"20s" min:"1ms" help:"How long a session lives after its connection was lost."`
-	HistoryTime     time.Duration `group:"Sessions:" default:"1m" min:"1ms" help:"How long what was sent is kept for a recovery."`
-	ReadTimeout     time.Duration `group:"Sessions:" default:"20s" min:"1ms" help:"How long a request may take to arrive."`
-	WriteTimeout    time.Duration `group:"Sessions:" default:"30s" min:"1ms" help:"How long a write to a client may take before its connection counts as lost."`
-	IdleTimeout     time.Duration `group:"Sessions:" default:"1m" min:"1ms" help:"How long a connection may stay open without a request or a session."`
+	Keepalive       time.Duration `group:"Sessions:" to:"Keepalive" default:"5s" min:"1ms" help:"Longest silence of a streaming connection if the client asks for none."`
+	RebindTimeout   time.Duration `group:"Sessions:" to:"RebindTimeout" default:"10s" min:"1ms" help:"How long a session waits for its next connection, besides the polling interval."`
+	RecoveryTimeout time.Duration `group:"Sessions:" to:"RecoveryTimeout" default:"20s" min:"1ms" help:"How long a session lives after its connection was lost."`
+	HistoryTime     time.Duration `group:"Sessions:" to:"Limits.HistoryTime" default:"1m" min:"1ms" help:"How long what was sent is kept for a recovery."`
+	ReadTimeout     time.Duration `group:"Sessions:" to:"ReadTimeout" default:"20s" min:"1ms" help:"How long a request may take to arrive."`
+	WriteTimeout    time.Duration `group:"Sessions:" to:"WriteTimeout" default:"30s" min:"1ms" help:"How long a write to a client may take before its connection counts as lost."`
+	IdleTimeout     time.Duration `group:"Sessions:" to:"IdleTimeout" default:"1m" min:"1ms" help:"How long a connection may stay open without a request or a session."`
 
-	MaxConnections      int `group:"Limits:" default:"10000" min:"0" help:"Connections of clients; more wait. 0: no bound."`
-	MaxSessions         int `group:"Limits:" default:"10000" min:"1" help:"Sessions; more are refused."`
-	MaxSubscriptions    int `group:"Limits:" default:"2000" min:"1" help:"Subscriptions of a session."`
-	MaxPendingRequests  int `group:"Limits:" default:"2000" min:"1" help:"Control requests of a session that wait for the Metadata Adapter."`
-	MaxPendingMessages  int `group:"Limits:" default:"1000" min:"1" help:"Messages of a session that wait to be processed."`
-	MaxSequences        int `group:"Limits:" default:"1000" min:"1" help:"Message sequences of a session."`
-	MaxRequestBytes     int `group:"Limits:" default:"50000" min:"500" help:"Size of a request."`
-	MaxHeaderBytes      int `group:"Limits:" default:"65536" min:"1" help:"Size of the header of an HTTP request."`
-	MaxBuffer           int `group:"Limits:" default:"1000" min:"1" help:"Updates that wait for an item where some may be merged or dropped."`
-	MaxUnfilteredBuffer int `group:"Limits:" default:"10000" min:"1" help:"Updates that wait for an item where none may be lost in silence."`
-	MaxQueueBytes       int `group:"Limits:" default:"4194304" min:"1" help:"About how much may wait for a session."`
-	MaxHistoryBytes     int `group:"Limits:" default:"262144" min:"1" help:"About how much of what was sent to a session is kept for a recovery."`
+	MaxConnections      int `group:"Limits:" to:"Limits.Connections" off:"" default:"10000" min:"0" help:"Connections of clients; more wait. 0: no bound."`
+	MaxSessions         int `group:"Limits:" to:"Limits.Sessions" default:"10000" min:"1" help:"Sessions; more are refused."`
+	MaxSubscriptions    int `group:"Limits:" to:"Limits.Subscriptions" default:"2000" min:"1" help:"Subscriptions of a session."`
+	MaxPendingRequests  int `group:"Limits:" to:"Limits.PendingRequests" default:"2000" min:"1" help:"Control requests of a session that wait for the Metadata Adapter."`
+	MaxPendingMessages  int `group:"Limits:" to:"Limits.PendingMessages" default:"1000" min:"1" help:"Messages of a session that wait to be processed."`
+	MaxSequences        int `group:"Limits:" to:"Limits.Sequences" default:"1000" min:"1" help:"Message sequences of a session."`
+	MaxRequestBytes     int `group:"Limits:" to:"Limits.Request" default:"50000" min:"500" help:"Size of a request."`
+	MaxHeaderBytes      int `group:"Limits:" to:"Limits.Header" default:"65536" min:"1" help:"Size of the header of an HTTP request."`
+	MaxBuffer           int `group:"Limits:" to:"Limits.Buffer" default:"1000" min:"1" help:"Updates that wait for an item where some may be merged or dropped."`
+	MaxUnfilteredBuffer int `group:"Limits:" to:"Limits.UnfilteredBuffer" default:"10000" min:"1" help:"Updates that wait for an item where none may be lost in silence."`
+	MaxQueueBytes       int `group:"Limits:" to:"Limits.QueueBytes" default:"4194304" min:"1" help:"About how much may wait for a session."`
+	MaxHistoryBytes     int `group:"Limits:" to:"Limits.HistoryBytes" default:"262144" min:"1" help:"About how much of what was sent to a session is kept for a recovery."`
 
 	JSON bool `name:"json" help:"Write one JSON object a line, for scripts: listening, adapter, reload, problem, stopped."`
 }
@@ -54,34 +60,55 @@ func (s *settings) check() error {
 	if (s.TLSCertificate == "") != (s.TLSKey == "") {
 		return errors.New("--tls-certificate and --tls-key go together: give both, or none")
 	}
+	if s.TLSClientCA != "" && s.TLSCertificate == "" {
+		return errors.New("--tls-client-ca needs --tls-certificate and --tls-key: without TLS clients have no certificates")
+	}
 	return nil
 }
 
-// config is the part of the broker's configuration that is plain data.
+// config is the part of the broker's configuration that is plain data: the settings with the tag to.
 func (s *settings) config() broker.Config {
-	cfg := broker.Config{
-		Addr: string(s.HTTP), AdapterHost: s.AdapterHost, ServerName: s.ServerName, NoMonitoring: !s.Monitoring,
-		Linger: orOff(s.Linger), Keepalive: s.Keepalive, RebindTimeout: s.RebindTimeout, RecoveryTimeout: s.RecoveryTimeout,
-		ReadTimeout: s.ReadTimeout, WriteTimeout: s.WriteTimeout, IdleTimeout: s.IdleTimeout,
-		Limits: broker.Limits{
-			Request: s.MaxRequestBytes, Header: s.MaxHeaderBytes, Connections: orOff(s.MaxConnections), Sessions: s.MaxSessions,
-			Subscriptions: s.MaxSubscriptions, PendingRequests: s.MaxPendingRequests, PendingMessages: s.MaxPendingMessages,
-			Sequences: s.MaxSequences, Buffer: s.MaxBuffer, UnfilteredBuffer: s.MaxUnfilteredBuffer, QueueBytes: s.MaxQueueBytes,
-			HistoryBytes: s.MaxHistoryBytes, HistoryTime: s.HistoryTime,
-		},
-	}
-	if len(s.AllowedOrigins) > 0 {
-		cfg.AllowedOrigins = s.AllowedOrigins
+	cfg := broker.Config{NoMonitoring: !s.Monitoring}
+	from := reflect.ValueOf(s).Elem()
+	for i := range from.NumField() {
+		tag := from.Type().Field(i).Tag
+		to := reflect.ValueOf(&cfg).Elem()
+		for name := range strings.SplitSeq(tag.Get("to"), ".") {
+			if name != "" {
+				to = to.FieldByName(name)
+			}
+		}
+		_, off := tag.Lookup("off")
+		switch v := from.Field(i); {
+		case tag.Get("to") == "":
+		case off && v.IsZero():
+			to.SetInt(-1) // the broker's word for it: 0 is the default there
+		case v.Kind() == reflect.Slice:
+			for j := range v.Len() {
+				to.Set(reflect.Append(to, v.Index(j).Convert(to.Type().Elem())))
+			}
+		default:
+			to.Set(v.Convert(to.Type()))
+		}
 	}
 	return cfg
 }
 
-// orOff says in the broker's words that 0 means off, and not the default.
-func orOff[T int | time.Duration](v T) T {
-	if v == 0 {
-		return -1
+// tlsFiles are those of the clients' address; nil without TLS.
+func (s *settings) tlsFiles(reloaded func(error)) *broker.TLSFiles {
+	if s.TLSCertificate == "" {
+		return nil
 	}
-	return v
+	f := &broker.TLSFiles{
+		Certificate: s.TLSCertificate, Key: s.TLSKey, ClientCA: s.TLSClientCA, MinVersion: tls.VersionTLS12, Reloaded: reloaded,
+	}
+	if s.TLSMinVersion == "1.3" {
+		f.MinVersion = tls.VersionTLS13
+	}
+	if s.TLSClientCA != "" && s.TLSClientAuth == "request" {
+		f.ClientAuth = tls.VerifyClientCertIfGiven
+	}
+	return f
 }
 
 // checkOrigins refuses what no browser sends, which would let nobody in.

@@ -19,6 +19,9 @@ func newStyle(out io.Writer) *style {
 }
 
 func isTerminal(out io.Writer) bool {
+	if o, ok := out.(*output); ok {
+		out = o.to
+	}
 	file, ok := out.(*os.File)
 	if !ok {
 		return false

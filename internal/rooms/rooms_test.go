@@ -22,8 +22,8 @@ const websocket = "github.com/coder/websocket"
 var allowed = map[string][]string{
 	"adapter":                  {"adaptersxml", "internal/ari", "internal/secret"},
 	"adapter/adaptertest":      {"adapter", "internal/ari"},
-	"adaptersxml":              {"internal/secret"},
-	"broker":                   {"broker/internal", "adaptersxml", "adapter", "internal/secret", "internal/tlcp", "internal/wsconn"},
+	"adaptersxml":              {"internal/files", "internal/secret"},
+	"broker":                   {"broker/internal", "adaptersxml", "adapter", "internal/files", "internal/secret", "internal/tlcp", "internal/wsconn"},
 	"broker/internal/provider": {},
 	"broker/internal/budget":   {},
 	"broker/internal/sample":   {},
@@ -34,6 +34,7 @@ var allowed = map[string][]string{
 	"broker/internal/session":  {"broker/internal/budget", "broker/internal/provider", "broker/internal/item", "broker/internal/diff", "broker/internal/sample", "internal/tlcp"},
 	"client":                   {"internal/secret", "internal/tlcp", "internal/wsconn"},
 	"internal/ari":             {},
+	"internal/files":           {},
 	"internal/secret":          {},
 	"internal/tlcp":            {},
 	"internal/wsconn":          {},

@@ -53,6 +53,7 @@ func (l *link) acceptOn(ln net.Listener, given bool, take func(nc net.Conn) (ref
 		if why != "" {
 			l.stats.refused.Add(1)
 			l.log.Warn("connection refused", "peer", nc.RemoteAddr().String(), "reason", why)
+			l.tellPeer(PeerRefused, nc, "", why)
 			_ = nc.Close()
 		}
 	}

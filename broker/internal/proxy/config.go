@@ -87,6 +87,10 @@ type Config struct {
 	// means DefaultMaxPending.
 	MaxPending int
 
+	// Peers, if not nil, is told of peers that come, go and are refused, from goroutines of the proxy.
+	// It must not block.
+	Peers func(PeerEvent)
+
 	// Logger gets what happens. User names are logged at Info, passwords never. Nil discards it.
 	Logger *slog.Logger
 }

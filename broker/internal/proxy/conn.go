@@ -27,7 +27,8 @@ type conn struct {
 	pending *pending
 	version ari.Version // set by the reader before attach
 
-	lines int // of the reader: read before init was answered, keepalives not counted
+	user  string // of the reader: of the credentials, bounded
+	lines int    // of the reader: read before init was answered, keepalives not counted
 
 	inited atomic.Bool // version is known, and requests flow
 	noisy  atomic.Int32

@@ -297,6 +297,7 @@ func (l *link) next(lastDial *time.Time) (nc, raw net.Conn) {
 			return nc, raw
 		}
 		l.log.Warn("no TLS with the peer", "peer", raw.RemoteAddr().String(), "error", err)
+		l.tellPeer(PeerRefused, raw, "", "no TLS: "+err.Error())
 		_ = raw.Close()
 		l.release(nil)
 	}
@@ -324,7 +325,11 @@ func (l *link) secure(raw net.Conn) (net.Conn, error) {
 	}
 	ctx, cancel := context.WithTimeout(l.ctx, handshakeTime)
 	defer cancel()
-	return tc, tc.HandshakeContext(ctx)
+	err := tc.HandshakeContext(ctx)
+	if err != nil {
+		l.stats.tlsRefused.Add(1)
+	}
+	return tc, err
 }
 
 // release lets the acceptors hand over the next connection; c, if not nil, is what held the place.
@@ -373,6 +378,11 @@ func (l *link) serve(nc, raw net.Conn) (inited bool, err error) {
 	l.mu.Lock()
 	l.since = time.Time{}
 	l.mu.Unlock()
+	kind := PeerRefused
+	if c.inited.Load() {
+		kind = PeerLost
+	}
+	l.tellPeer(kind, raw, c.user, reason.Error())
 	return c.inited.Load(), reason
 }
 

@@ -103,7 +103,8 @@ func (c *conn) credentials(l ari.Line) {
 	}
 	user, ok := c.link.admits(params)
 	sdk, _ := ari.Lookup(params, ari.ParamSDK)
-	c.log.Info("credentials received", "user", bounded(user), "sdk", bounded(sdk.S))
+	c.user = bounded(user)
+	c.log.Info("credentials received", "user", c.user, "sdk", bounded(sdk.S))
 	if !ok {
 		c.fail(fmt.Errorf("%w: user %q or its password refused", ErrInit, bounded(user)), "wrong user or password")
 		return
@@ -186,6 +187,7 @@ func (c *conn) initReply(l ari.Line) {
 	c.inited.Store(true)
 	c.watchMate()
 	c.log.Info("remote adapter initialised", "version", c.version.String())
+	c.link.tellPeer(PeerConnected, c.raw, c.user, "")
 	c.link.side.attach(c)
 	c.link.becameReady()
 }
