@@ -83,7 +83,6 @@ func (at *attack) run(ctx context.Context, s *stage, res *result) error {
 	if err != nil {
 		return err
 	}
-	res.Before = &before
 	if at.before != nil {
 		if err := at.before(ctx, s); err != nil {
 			return err
@@ -103,7 +102,9 @@ func (at *attack) run(ctx context.Context, s *stage, res *result) error {
 	if err != nil {
 		return err
 	}
-	res.During = &during
+	if !at.silences {
+		res.Before, res.During = &before, &during
+	}
 	if u, err := usageOf(s.broker.cmd.Process.Pid); err == nil {
 		s.note("broker's memory: %d MiB at most", u.peak>>20)
 	}
@@ -118,8 +119,13 @@ func (at *attack) meanwhile(ctx context.Context, s *stage, a *attacking, lasting
 	if err := a.under(ctx); err != nil {
 		return err
 	}
+	if at.begun != nil {
+		if err := at.begun(ctx, s); err != nil {
+			return err
+		}
+	}
 	if at.newcomer {
-		took, err := s.newcomer(ctx)
+		took, err := s.newcomer(ctx, lasting*3/4)
 		if err != nil {
 			return fmt.Errorf("nobody new gets in: %w", err)
 		}
@@ -151,8 +157,8 @@ func (s *stage) latency(ctx context.Context, what func() error) (ledger.Summary,
 
 // newcomer connects as somebody who was not there before, and returns how long it took to get an
 // update.
-func (s *stage) newcomer(ctx context.Context) (time.Duration, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, s.o.patience, fmt.Errorf("not within %v", s.o.patience))
+func (s *stage) newcomer(ctx context.Context, within time.Duration) (time.Duration, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("not within %v, while the attack goes on", within))
 	defer cancel()
 	begin := time.Now()
 	got := make(chan struct{})

@@ -160,10 +160,14 @@ func (a *attacker) manyRows(ctx context.Context) error {
 	return a.untilDone(ctx, func() string { return "1,000 rows, 5,000 times: " + h.String() })
 }
 
-// manyMessages is V6: 1,000 messages of 48 KB.
+// manyMessages is V6: 1,000 messages of 48 KB, a moment after the session is there.
 func (a *attacker) manyMessages(ctx context.Context) error {
 	h, err := a.session(ctx, true)
 	if err != nil {
+		return err
+	}
+	a.tell(true, "a session")
+	if err := wait(ctx, time.Second); err != nil {
 		return err
 	}
 	text := strings.Repeat("m", 48_000)
@@ -175,24 +179,32 @@ func (a *attacker) manyMessages(ctx context.Context) error {
 			break
 		}
 		if sent++; sent%50 == 0 {
-			a.tell(sent >= 200, "%d messages of 48 KB sent: %v", sent, h)
+			a.tell(true, "%d messages of 48 KB sent: %v", sent, h)
 		}
 	}
 	return a.untilDone(ctx, func() string { return fmt.Sprintf("%d messages of 48 KB sent: %v", sent, h) })
 }
 
-// badRequests is V13: three requests of 16,000 bad lines each.
+// badRequests is V13: 48,000 lines that make no sense, and 50,000 names that the adapter refuses.
 func (a *attacker) badRequests(ctx context.Context) error {
 	h, err := a.session(ctx, true)
 	if err != nil {
 		return err
 	}
 	for range 3 {
-		if err := h.request("control", strings.Repeat("x\r\n", 16_000)); err != nil {
-			break
-		}
+		err = errors.Join(err, h.request("control", strings.Repeat("x\r\n", 16_000)))
 	}
-	return a.untilDone(ctx, func() string { return "48,000 bad lines: " + h.String() })
+	for i := range 5 {
+		refused := strings.ReplaceAll(names(i*9500, 9500), " ", refusedSuffix+" ")
+		err = errors.Join(err, h.request("control", add(i+1, "RAW", refused, "n", "")))
+	}
+	return a.untilDone(ctx, func() string {
+		text := "48,000 bad lines, 47,500 names refused: " + h.String()
+		if err != nil {
+			text += ", cut off: " + err.Error()
+		}
+		return text
+	})
 }
 
 // manySessions is V8: 10,000 sessions as fast as they can be made, by requests for a poll.

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -20,24 +21,24 @@ import (
 // adaptersXML is the Adapter Set as an operator would have it who wants it to survive everything:
 // robust proxies, with a watch over silence, and recovery by snapshots.
 const adaptersXML = `<?xml version="1.0"?>
-<adapters_conf id="%s">
+<adapters_conf id="%[1]s">
   <metadata_provider>
     <adapter_class>ROBUST_PROXY_FOR_REMOTE_ADAPTER</adapter_class>
     <classloader>log-enabled</classloader>
     <param name="interface">127.0.0.1</param>
-    <param name="request_reply_port">%d</param>
-    <param name="keepalive_timeout_millis">3000</param>
+    <param name="request_reply_port">%[2]d</param>
+    <param name="keepalive_timeout_millis">%[4]d</param>
     <param name="first_connection_timeout_millis">0</param>
-    <param name="notify_user_on_disconnection">force_retry</param>%s
+    <param name="notify_user_on_disconnection">force_retry</param>
   </metadata_provider>
   <data_provider>
     <adapter_class>ROBUST_PROXY_FOR_REMOTE_ADAPTER</adapter_class>
     <classloader>log-enabled</classloader>
     <param name="interface">127.0.0.1</param>
-    <param name="request_reply_port">%d</param>
-    <param name="keepalive_timeout_millis">3000</param>
+    <param name="request_reply_port">%[3]d</param>
+    <param name="keepalive_timeout_millis">%[4]d</param>
     <param name="first_connection_timeout_millis">0</param>
-    <param name="events_recovery">enforce_snapshot</param>%s
+    <param name="events_recovery">enforce_snapshot</param>
   </data_provider>
 </adapters_conf>
 `
@@ -48,8 +49,9 @@ type brokerConfig struct {
 	env    []string
 	before []string // a command that runs another one
 	stderr string   // a file instead of what the harness keeps
-	params string   // of both proxies, in the words of adapters.xml
 	other  string   // an Adapter Set besides, id OTHER, with a verb for its port
+	// keepalive is the longest silence of the adapter. 0: 3 s.
+	keepalive time.Duration
 }
 
 // broker is lsgo serve at work.
@@ -90,8 +92,9 @@ func (s *stage) adaptersDir() string { return filepath.Join(s.dir, "adapters") }
 
 // writeAdapters writes the configuration, which all brokers of the stage have.
 func (s *stage) writeAdapters() error {
+	keepalive := cmp.Or(s.cfg.keepalive, 3*time.Second)
 	sets := map[string]string{
-		setID: fmt.Sprintf(adaptersXML, setID, s.metadataPort, s.cfg.params, s.dataPort, s.cfg.params),
+		setID: fmt.Sprintf(adaptersXML, setID, s.metadataPort, s.dataPort, keepalive.Milliseconds()),
 	}
 	if s.cfg.other != "" {
 		sets["OTHER"] = fmt.Sprintf(s.cfg.other, s.otherPort)
@@ -126,20 +129,49 @@ func (b *broker) line(line []byte) {
 type metrics map[string]float64
 
 // metrics asks the broker, directly.
-func (b *broker) metrics(ctx context.Context) (metrics, error) {
+func (b *broker) metrics(ctx context.Context) (m metrics, err error) {
+	err = b.get(ctx, "/metrics", func(status int, body io.Reader) error {
+		if status != http.StatusOK {
+			return fmt.Errorf("/metrics: status %d", status)
+		}
+		m, err = parseMetrics(body)
+		return err
+	})
+	return m, err
+}
+
+// awaitReady waits until the broker says that every adapter is there.
+func (b *broker) awaitReady(ctx context.Context) error {
+	for {
+		ready := false
+		err := b.get(ctx, "/readyz", func(status int, _ io.Reader) error {
+			ready = status == http.StatusOK
+			return nil
+		})
+		if ready || err != nil {
+			return err
+		}
+		if err := wait(ctx, askEvery); err != nil {
+			return err
+		}
+	}
+}
+
+// get asks for a page of the monitoring.
+func (b *broker) get(ctx context.Context, page string, then func(status int, body io.Reader) error) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, b.url+"/metrics", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, b.url+page, nil)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	req.Close = true
 	resp, err := (&http.Client{Transport: &http.Transport{DialContext: from(2, 1)}}).Do(req)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer resp.Body.Close()
-	return parseMetrics(resp.Body)
+	return then(resp.StatusCode, resp.Body)
 }
 
 func parseMetrics(from io.Reader) (metrics, error) {

@@ -50,8 +50,7 @@ type feed struct {
 	stop    chan struct{}
 	stopped sync.WaitGroup
 
-	mu    sync.Mutex
-	ready chan struct{} // messages wait for it; nil: they don't
+	mu sync.Mutex // held when the end, or something that counts, begins
 }
 
 // counter is an item that counts, and what its state is.
@@ -91,7 +90,7 @@ func runFeed(ctx context.Context, args []string) error {
 		f.counters[itemOf[mode]] = &counter{mode: mode, slot: int64(i), rows: make(map[string]int64)}
 	}
 	backoff := &adapter.Backoff{Min: 50 * time.Millisecond, Max: 500 * time.Millisecond}
-	server := &adapter.DataServer{Provider: adapter.DataProviderFunc(f.Subscribe), Addr: *data, Reconnect: backoff}
+	server := &adapter.DataServer{Provider: adapter.DataProviderFunc(f.Subscribe), Addr: *data, Reconnect: backoff, MaxCallbacks: lookUps}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ended := make(chan error, 1)
@@ -112,8 +111,6 @@ func (f *feed) answer(o order, server *adapter.DataServer) (any, error) {
 	case "report":
 	case "stop":
 		f.end()
-	case "hold": // messages, for a time
-		f.hold(time.Duration(o.Millis) * time.Millisecond)
 	default:
 		return nil, fmt.Errorf("unknown order %q", o.Do)
 	}
@@ -148,15 +145,25 @@ func (f *feed) rows() map[string]ledger.Number {
 	return rows
 }
 
+// What the adapter does about names that it does not know: it takes some time for each, lookUps of
+// them at once, as if it asked a database, and refuses those that end with refusedSuffix.
+const (
+	lookUp        = 5 * time.Millisecond
+	lookUps       = 32
+	refusedSuffix = "!"
+)
+
 // Subscribe serves an item. The names that attackers make up are items without values.
-func (f *feed) Subscribe(_ context.Context, sub *adapter.Subscription) error {
+func (f *feed) Subscribe(ctx context.Context, sub *adapter.Subscription) error {
 	c := f.counters[sub.Item()]
 	switch {
 	case c != nil:
 	case sub.Item() == bigItem:
 		return big(sub)
+	case strings.HasSuffix(sub.Item(), refusedSuffix):
+		return fmt.Errorf("there is no item %q", sub.Item())
 	default:
-		return nil
+		return wait(ctx, lookUp)
 	}
 	if err := c.snapshot(f, sub); err != nil {
 		return err
@@ -292,28 +299,8 @@ func readJournal(path string) (map[ledger.Mode]int64, error) {
 	return numbers, nil
 }
 
-// hold has messages wait for a while.
-func (f *feed) hold(d time.Duration) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	ready := make(chan struct{})
-	f.ready = ready
-	time.AfterFunc(d, func() { close(ready) })
-}
-
-// NotifyUserMessage takes any message, when none are held.
-func (f *feed) NotifyUserMessage(ctx context.Context, _ adapter.UserMessage) error {
-	f.mu.Lock()
-	ready := f.ready
-	f.mu.Unlock()
-	if ready != nil {
-		select {
-		case <-ready:
-		case <-ctx.Done():
-		}
-	}
-	return nil
-}
+// NotifyUserMessage takes any message.
+func (f *feed) NotifyUserMessage(context.Context, adapter.UserMessage) error { return nil }
 
 // Items takes names separated by spaces, any number of them.
 func (f *feed) Items(_ context.Context, r adapter.ItemsRequest) ([]string, error) {

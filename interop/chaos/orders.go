@@ -18,7 +18,6 @@ import (
 type order struct {
 	Do     string                        `json:"do"`
 	Since  int64                         `json:"since,omitempty"` // microseconds of Unix time
-	Millis int                           `json:"millis,omitempty"`
 	Finals map[ledger.Mode]ledger.Finals `json:"finals,omitempty"`
 	Rows   map[string]ledger.Number      `json:"rows,omitempty"`
 }

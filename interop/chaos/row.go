@@ -16,7 +16,8 @@ import (
 // row is a fault, or an attack, and what is played around it.
 type row struct {
 	name, title string
-	short       bool // it belongs to the short run
+	short       bool                        // it belongs to the short run
+	possible    func(context.Context) error // nil: everywhere; else an errImpossible where it is not
 	cfg         brokerConfig
 	clients     int // Go clients, 0: as many as usual
 
@@ -31,12 +32,14 @@ type attack struct {
 	kind string
 	// lasting is how long it goes on, at most; until it is through if that is earlier.
 	full, short time.Duration
-	// before is done first.
-	before func(context.Context, *stage) error
+	// before is done first; begun, when the attacker is in its place.
+	before, begun func(context.Context, *stage) error
 	// after finds out more, and returns what is wrong.
 	after func(context.Context, *stage) error
 	// newcomer: somebody new has to get in meanwhile.
 	newcomer bool
+	// silences: the adapter stands still for a while, so that latencies tell nothing.
+	silences bool
 }
 
 // steady is how long everything runs undisturbed before a fault, and after it.
@@ -98,6 +101,11 @@ func (r *row) run(ctx context.Context, o *options) *result {
 }
 
 func (r *row) play(ctx context.Context, o *options, res *result) error {
+	if r.possible != nil {
+		if err := r.possible(ctx); err != nil {
+			return err
+		}
+	}
 	clients := r.clients
 	if clients == 0 {
 		clients = o.clients

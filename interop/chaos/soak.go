@@ -179,8 +179,8 @@ func trends(samples []sample) []trend {
 	look("memory, MiB", part(16, 0.25), func(s sample) float64 { return float64(s.RSS) / (1 << 20) })
 	look("descriptors", part(20, 0.1), func(s sample) float64 { return float64(s.Descriptors) })
 	look("threads", part(5, 0.25), func(s sample) float64 { return float64(s.Threads) })
-	if _, ok := samples[0].Metrics["go_goroutines"]; ok {
-		look("goroutines", part(40, 0.1), func(s sample) float64 { return s.Metrics["go_goroutines"] })
+	if _, ok := samples[0].Metrics["lightstreamer_broker_goroutines"]; ok {
+		look("goroutines", part(40, 0.1), func(s sample) float64 { return s.Metrics["lightstreamer_broker_goroutines"] })
 	}
 	for _, name := range []string{"sessions", "subscriptions", "items", "queue_bytes", "history_bytes"} {
 		least := 50.0

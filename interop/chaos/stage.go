@@ -67,6 +67,9 @@ func openStage(ctx context.Context, o *options, cfg brokerConfig, goClients, nod
 	if err = s.startFeed(); err != nil {
 		return nil, err
 	}
+	if err = s.broker.awaitReady(ctx); err != nil {
+		return nil, fmt.Errorf("the adapter does not connect: %w", err)
+	}
 	if goClients > 0 {
 		args := []string{o.self, "clients", "-url", "http://" + s.clientWire.addr(s.httpPort), fmt.Sprint("-count=", goClients), fmt.Sprint("-seed=", s.seed)}
 		if s.clients, err = o.children.start(spec{name: "go clients", args: args}); err != nil {
@@ -197,7 +200,7 @@ func (s *stage) await(ctx context.Context, o order) error {
 	for {
 		good, text := true, ""
 		for _, c := range s.crowds() {
-			a, err := c.ask(ctx, o)
+			a, err := c.ask(context.WithoutCancel(ctx), o)
 			if err != nil {
 				return err
 			}
