@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// mostMemory is what one client may have the broker take, with that of all others here, in MiB.
+const mostMemory = 512
+
 // pauseBetween is how long is waited between attempts.
 const pauseBetween = 200 * time.Millisecond
 
@@ -17,13 +20,13 @@ func blastRows(o *options) []row {
 	second := time.Second
 	return []row{
 		{name: "client-names", title: "a client: 25 subscriptions of 8,000 names (V1)", short: true, attack: &attack{
-			kind: "names", full: 15 * second, short: 4 * second, newcomer: true,
+			kind: "names", full: 15 * second, short: 6 * second, newcomer: true, memory: mostMemory,
 		}},
 		{name: "client-fields", title: "a client: 12,000 items with 12,000 fields (V2)", attack: &attack{
-			kind: "fields", full: 10 * second, short: 5 * second, newcomer: true,
+			kind: "fields", full: 10 * second, short: 5 * second, newcomer: true, memory: mostMemory,
 		}},
 		{name: "client-rows", title: "a client: 1,000 rows, 5,000 times (V2)", attack: &attack{
-			kind: "rows", full: 10 * second, short: 5 * second, newcomer: true,
+			kind: "rows", full: 10 * second, short: 5 * second, newcomer: true, memory: mostMemory,
 		}},
 		{
 			name: "client-bodies", title: "a client: 200 bodies that do not come (V3)", short: true,
@@ -35,7 +38,7 @@ func blastRows(o *options) []row {
 		{
 			name: "client-messages", title: "a client: 1,000 messages of 48 KB while the adapter stands still for 4 s (V6)", short: true,
 			cfg: brokerConfig{keepalive: 15 * second}, attack: &attack{
-				kind: "messages", full: 15 * second, short: 8 * second, newcomer: true, silences: true, begun: standStillAdapter,
+				kind: "messages", full: 15 * second, short: 8 * second, newcomer: true, silences: true, memory: mostMemory, begun: standStillAdapter,
 			},
 		},
 		{name: "client-sessions", title: "a client: 10,500 sessions (V8)", attack: &attack{

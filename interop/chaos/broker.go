@@ -140,15 +140,11 @@ func (b *broker) metrics(ctx context.Context) (m metrics, err error) {
 	return m, err
 }
 
-// awaitReady waits until the broker says that every adapter is there.
-func (b *broker) awaitReady(ctx context.Context) error {
+// awaitAdapters waits until the broker says that both adapters of the clients are there.
+func (b *broker) awaitAdapters(ctx context.Context) error {
 	for {
-		ready := false
-		err := b.get(ctx, "/readyz", func(status int, _ io.Reader) error {
-			ready = status == http.StatusOK
-			return nil
-		})
-		if ready || err != nil {
+		m, err := b.metrics(ctx)
+		if m.ofAdapters("_adapter_connected") == 2 || err != nil {
 			return err
 		}
 		if err := wait(ctx, askEvery); err != nil {
@@ -187,9 +183,13 @@ func parseMetrics(from io.Reader) (metrics, error) {
 }
 
 // adapterConnections is how many connections the adapters of the clients have made so far.
-func (m metrics) adapterConnections() (n int) {
+func (m metrics) adapterConnections() int { return m.ofAdapters("_adapter_connections_total") }
+
+// ofAdapters sums up a number of each of the clients' adapters.
+func (m metrics) ofAdapters(suffix string) (n int) {
 	for name, value := range m {
-		if family, labels, _ := strings.Cut(name, "{"); strings.HasSuffix(family, "_adapter_connections_total") && strings.Contains(labels, `set="`+setID+`"`) {
+		family, labels, _ := strings.Cut(name, "{")
+		if strings.HasSuffix(family, suffix) && strings.Contains(labels, `set="`+setID+`"`) {
 			n += int(value)
 		}
 	}

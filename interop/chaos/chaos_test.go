@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"strings"
@@ -70,7 +71,7 @@ func TestSlower(t *testing.T) {
 	}{
 		{10 * time.Millisecond, 15 * time.Millisecond, false},
 		{time.Millisecond, 5 * time.Millisecond, false}, // the floor
-		{10 * time.Millisecond, 16 * time.Millisecond, true},
+		{10 * time.Millisecond, 21 * time.Millisecond, true},
 		{100 * time.Millisecond, 140 * time.Millisecond, false},
 	} {
 		if got := slower(ledger.Summary{P99: test.before}, ledger.Summary{P99: test.during}); got != test.slower {
@@ -203,7 +204,7 @@ func TestWireSwallows(t *testing.T) {
 func TestWireHalfCloses(t *testing.T) {
 	w, client, server := wiredPair(t)
 	w.halfClose(true)
-	if _, err := server.Read(make([]byte, 1)); err != io.EOF {
+	if _, err := server.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("%v, want the end of the client's bytes", err)
 	}
 	send(t, server, client, "the other way goes on")
@@ -243,7 +244,7 @@ func TestWireCutsInTheMidst(t *testing.T) {
 	if _, err := io.Copy(&got, client); err == nil {
 		t.Error("an end in order, want a reset")
 	}
-	if text := got.String(); !strings.HasPrefix("abc", text) { // a reset may take away what was not read
+	if text := got.String(); len(text) > 3 || text != "abc"[:len(text)] { // a reset may take away what was not read
 		t.Errorf("%q got through", text)
 	}
 }

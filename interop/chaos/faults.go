@@ -191,15 +191,15 @@ func descriptors(ctx context.Context, s *stage) error {
 		return err
 	}
 	defer a.kill()
-	if err := a.under(ctx); err != nil {
+	if err = a.under(ctx); err != nil {
 		return err
 	}
 	// What the adapter gives back, the clients take.
 	s.feed.kill()
-	if err := wait(ctx, 2*time.Second); err != nil {
+	if err = wait(ctx, 2*time.Second); err != nil {
 		return err
 	}
-	if err := s.startFeed(); err != nil {
+	if err = s.startFeed(); err != nil {
 		return err
 	}
 	// It is no recovery if it takes the end of the attack. Clients may have to wait for a place

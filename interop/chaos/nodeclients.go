@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -59,7 +60,7 @@ func (s *stage) startNode(count int) error {
 	if err != nil {
 		return errors.New("node.js is missing: install version 20 or later (the command is \"node\"), or leave its clients out with --node 0")
 	}
-	if _, err := os.Stat(filepath.Join(s.o.root, "node_modules", "lightstreamer-client-node")); errors.Is(err, fs.ErrNotExist) {
+	if _, err = os.Stat(filepath.Join(s.o.root, "node_modules", "lightstreamer-client-node")); errors.Is(err, fs.ErrNotExist) {
 		return errors.New("the npm package lightstreamer-client-node is missing: run \"npm ci\" in the repository's folder, or leave its clients out with --node 0")
 	}
 	n := &nodeClients{url: "http://" + s.clientWire.addr(s.httpPort), byName: make(map[string]*nodeClient)}
@@ -106,8 +107,8 @@ func (n *nodeClients) subscribe(name string, mode ledger.Mode) {
 // where answers are read.
 func (n *nodeClients) send(name, do string, details ...any) {
 	command := map[string]any{"do": do, "client": name}
-	for i := 0; i < len(details); i += 2 {
-		command[details[i].(string)] = details[i+1]
+	for pair := range slices.Chunk(details, 2) {
+		command[pair[0].(string)] = pair[1]
 	}
 	line, err := json.Marshal(command)
 	if err != nil {

@@ -36,6 +36,8 @@ type attack struct {
 	before, begun func(context.Context, *stage) error
 	// after finds out more, and returns what is wrong.
 	after func(context.Context, *stage) error
+	// memory is the most that the broker may take because of it, in MiB; 0: not looked at.
+	memory int64
 	// newcomer: somebody new has to get in meanwhile.
 	newcomer bool
 	// silences: the adapter stands still for a while, so that latencies tell nothing.
@@ -127,7 +129,7 @@ func (r *row) play(ctx context.Context, o *options, res *result) error {
 		return err
 	}
 	brokers := s.brokers
-	if err := wait(ctx, steady); err != nil {
+	if err = wait(ctx, steady); err != nil {
 		return err
 	}
 	if r.attack != nil {
@@ -145,7 +147,7 @@ func (r *row) play(ctx context.Context, o *options, res *result) error {
 	if err != nil {
 		res.fail("no recovery: %v", err)
 	}
-	if err := wait(ctx, steady); err != nil {
+	if err = wait(ctx, steady); err != nil {
 		return err
 	}
 	if !s.broker.alive() {
@@ -183,9 +185,9 @@ func (s *stage) ended(ctx context.Context) (n int64, err error) {
 }
 
 // judge says what is wrong with the counts.
-func (res *result) judge(out *outcome) {
-	res.Counts, res.Sessions, res.Why = out.counts, out.sessions, out.why
-	res.Unreported, res.ByAdapter, res.ByMetrics = attribute(out)
+func (r *result) judge(out *outcome) {
+	r.Counts, r.Sessions, r.Why = out.counts, out.sessions, out.why
+	r.Unreported, r.ByAdapter, r.ByMetrics = attribute(out)
 	var doubled, reordered, torn, wrong int64
 	for _, modes := range out.counts {
 		for _, c := range modes {
@@ -199,18 +201,18 @@ func (res *result) judge(out *outcome) {
 		n    int64
 		what string
 	}{
-		{res.Unreported, "updates lost that nobody told of"},
+		{r.Unreported, "updates lost that nobody told of"},
 		{doubled, "updates doubled"},
 		{reordered, "updates in the wrong order"},
 		{torn, "updates with fields of mixed age"},
 		{wrong, "states wrong at the end"},
 	} {
 		if one.n > 0 {
-			res.fail("%d %s", one.n, one.what)
+			r.fail("%d %s", one.n, one.what)
 		}
 	}
-	if out.reached != nil && len(res.Wrong) == 0 {
-		res.Notes = append(res.Notes, out.reached.Error())
+	if out.reached != nil && len(r.Wrong) == 0 {
+		r.Notes = append(r.Notes, out.reached.Error())
 	}
 }
 
@@ -240,22 +242,23 @@ func attribute(out *outcome) (unreported, byAdapter int64, byMetrics float64) {
 	return untold, 0, 0
 }
 
-// The latency of others may grow by half under an attack; below the floor it is noise.
+// The latency of others may grow by half under an attack; below the floor it is noise, as is what
+// differs between two times without an attack, the worse of which is the measure.
 const (
 	ratioLimit = 1.5
-	ratioFloor = 5 * time.Millisecond
+	ratioFloor = 10 * time.Millisecond
 )
 
 // judgeOthers says what the others have noticed of an attack.
-func (res *result) judgeOthers(o *options) {
-	if res.Ended > 0 {
-		res.fail("%d sessions of others ended", res.Ended)
+func (r *result) judgeOthers(o *options) {
+	if r.Ended > 0 {
+		r.fail("%d sessions of others ended", r.Ended)
 	}
-	if res.AdapterAgain > 0 {
-		res.fail("the others' adapter had to connect again %d times", res.AdapterAgain)
+	if r.AdapterAgain > 0 {
+		r.fail("the others' adapter had to connect again %d times", r.AdapterAgain)
 	}
-	if b, d := res.Before, res.During; b != nil && d != nil && o.latencyDecides && slower(*b, *d) {
-		res.fail("p99 of the others %v instead of %v", d.P99, b.P99)
+	if b, d := r.Before, r.During; b != nil && d != nil && o.latencyDecides && slower(*b, *d) {
+		r.fail("p99 of the others %v instead of %v", d.P99, b.P99)
 	}
 }
 

@@ -87,10 +87,10 @@ func (res *soakResult) play(ctx context.Context, o *options) error {
 	fmt.Fprintf(os.Stderr, "soaking for %v, with %d Go clients and %d of Node.js\n", o.soak, o.clients, o.nodes)
 	begin := time.Now()
 	for step := 0; time.Since(begin) < o.soak; step++ {
-		if err := s.churn(ctx, step); err != nil {
+		if err = s.churn(ctx, step); err != nil {
 			return err
 		}
-		if err := wait(ctx, soakEvery); err != nil {
+		if err = wait(ctx, soakEvery); err != nil {
 			return err
 		}
 		one := sample{At: time.Since(begin)}

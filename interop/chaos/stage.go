@@ -67,7 +67,7 @@ func openStage(ctx context.Context, o *options, cfg brokerConfig, goClients, nod
 	if err = s.startFeed(); err != nil {
 		return nil, err
 	}
-	if err = s.broker.awaitReady(ctx); err != nil {
+	if err = s.broker.awaitAdapters(ctx); err != nil {
 		return nil, fmt.Errorf("the adapter does not connect: %w", err)
 	}
 	if goClients > 0 {
@@ -92,9 +92,9 @@ func openStage(ctx context.Context, o *options, cfg brokerConfig, goClients, nod
 func freePort() (int, error) {
 	var err error
 	for range 50 {
-		port := 18_000 + rand.IntN(14_000) //nolint:gosec // any will do
+		port := 18_000 + rand.IntN(14_000)
 		var l net.Listener
-		if l, err = net.Listen("tcp", fmt.Sprint("127.0.0.1:", port)); err == nil {
+		if l, err = listen(port); err == nil {
 			return port, l.Close()
 		}
 	}

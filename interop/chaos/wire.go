@@ -51,13 +51,13 @@ type wired struct {
 func newWire(seed uint64) *wire {
 	return &wire{
 		listeners: make(map[int]net.Listener), conns: make(map[*wired]bool), left: -1,
-		random: rand.New(rand.NewPCG(seed, 0)), //nolint:gosec // faults are to be the same each time
+		random: rand.New(rand.NewPCG(seed, 0)),
 	}
 }
 
 // to begins to pass connections on to a port.
 func (w *wire) to(port int) error {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := listen(0)
 	if err != nil {
 		return err
 	}
@@ -66,6 +66,11 @@ func (w *wire) to(port int) error {
 	w.mu.Unlock()
 	w.work.Go(func() { w.accept(l, port) })
 	return nil
+}
+
+// listen listens on a port of the loopback interface; 0: a free one.
+func listen(port int) (net.Listener, error) {
+	return new(net.ListenConfig).Listen(context.Background(), "tcp", fmt.Sprint("127.0.0.1:", port))
 }
 
 // addr is the address that leads to a port.
@@ -104,7 +109,7 @@ func (w *wire) accept(l net.Listener, port int) {
 			dialer.LocalAddr = &net.TCPAddr{IP: at.IP}
 		}
 		w.work.Go(func() {
-			server, err := dialer.Dial("tcp", fmt.Sprint("127.0.0.1:", port)) //nolint:noctx // bounded by the dialer
+			server, err := dialer.Dial("tcp", fmt.Sprint("127.0.0.1:", port))
 			if err != nil {
 				_ = client.SetLinger(0)
 				_ = client.Close()
@@ -117,6 +122,10 @@ func (w *wire) accept(l net.Listener, port int) {
 
 func (w *wire) forward(client, server *net.TCPConn) {
 	c := &wired{client: client, server: server, ended: make(chan struct{})}
+	for _, conn := range []*net.TCPConn{client, server} { // a wire is no store
+		_ = conn.SetReadBuffer(socketBuffer)
+		_ = conn.SetWriteBuffer(socketBuffer)
+	}
 	w.mu.Lock()
 	if w.closed {
 		w.mu.Unlock()
@@ -148,6 +157,12 @@ func (c *wired) end(hard bool) {
 	})
 }
 
+// What may be on its way in one direction, besides what the system keeps.
+const (
+	socketBuffer = 128 << 10
+	queueParcels = 64
+)
+
 // parcel is what was read at once, and when it is due at the other end.
 type parcel struct {
 	bytes []byte
@@ -156,7 +171,7 @@ type parcel struct {
 
 // pass forwards one direction. What was read and is not due yet waits in a bounded queue.
 func (w *wire) pass(c *wired, to, from *net.TCPConn, down bool) {
-	queue := make(chan parcel, 1024)
+	queue := make(chan parcel, queueParcels)
 	w.work.Go(func() {
 		for p := range queue {
 			if !w.deliver(c, to, p, down) {
