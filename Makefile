@@ -67,3 +67,12 @@ clean: ## remove what was installed and built here
 .PHONY: interop
 interop: ## run the interoperability lab with the official SDKs and clients (PEER=python, node, java, web or page runs one)
 	@PEER="$(PEER)" bash .ci/interop
+
+.PHONY: chaos chaos-short
+chaos: node_modules/.package-lock.json ## play faults and attacks on real processes, and count what nobody told to be lost (20 minutes; ONLY=row,row; SOAK=10m: mixed churn instead; JSON=1; ARGS=-help)
+	@mkdir -p bin && cd interop && go build -o ../bin/chaos ./chaos
+	@bin/chaos $(if $(ONLY),-only $(ONLY)) $(if $(SOAK),-soak $(SOAK)) $(if $(JSON),-json) $(ARGS)
+
+chaos-short: node_modules/.package-lock.json ## the part of it that CI plays, in less than a minute: counts decide, times do not
+	@mkdir -p bin && cd interop && go build -o ../bin/chaos ./chaos
+	@bin/chaos -short $(ARGS)
