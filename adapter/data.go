@@ -40,7 +40,7 @@ type Initializer interface {
 type Init struct {
 	// Params are the parameters sent by the proxy, adapters_conf.id and (data) data_provider.name among them, overlaid with
 	// those of the server's Params field. The map is the callee's to keep.
-	Params map[string]string
+	Params Params
 	// ConfigFile is the ConfigFile field of the server struct, as it is.
 	ConfigFile string
 	// Protocol is the version of ARI agreed with the proxy, "1.9.1" for instance.

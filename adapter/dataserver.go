@@ -33,7 +33,7 @@ type DataServer struct {
 	// Name stands in logs and errors. Default: the address.
 	Name string
 	// Params are given to Initialize, over those of the proxy.
-	Params map[string]string
+	Params Params
 	// ConfigFile is given to Initialize.
 	ConfigFile string
 	// Keepalive is the longest silence on the connection. 0: DefaultKeepalive, or less if the proxy asks for it; negative: none, unless

@@ -27,7 +27,7 @@ type MetadataServer struct {
 	Dial         func(ctx context.Context, network, addr string) (net.Conn, error)
 	Credentials  func(context.Context) (Credentials, error)
 	Name         string
-	Params       map[string]string
+	Params       Params
 	ConfigFile   string
 	Keepalive    time.Duration
 	Reconnect    *Backoff

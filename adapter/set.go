@@ -38,7 +38,7 @@ type Set struct {
 	// Credentials replaces the first of the file's pairs (auth.credentials).
 	Credentials func(context.Context) (Credentials, error)
 	// Params are given to every Initialize, over those of the proxy.
-	Params map[string]string
+	Params Params
 	// Reconnect, Logger, LogLines and Events are those of every server. Its name in logs is that of its proxy.
 	Reconnect *Backoff
 	Logger    *slog.Logger

@@ -74,8 +74,12 @@ func (t *tracer) sent(buf []byte) {
 	}
 }
 
-// The longest part of a line that is logged.
-const maxTraced = 1024
+const (
+	// maxTraced is the longest part of a line that is logged.
+	maxTraced = 1024
+	// maxShown is the longest part of a name or id in a log line.
+	maxShown = 64
+)
 
 func (t *tracer) line(c LogCategories, line []byte) {
 	if t.categories&c == 0 {
@@ -88,13 +92,16 @@ func (t *tracer) line(c LogCategories, line []byte) {
 // shown is what of a line may be logged: all of it on the data side; of the rest, which carries passwords, headers, session ids, messages and device tokens, only
 // the id and the method.
 func shown(line []byte) string {
+	if ari.IsKeepalive(line) {
+		return string(line)
+	}
 	l, err := ari.ParseLine(line)
 	if err != nil {
-		return string(line[:min(len(line), maxTraced)])
+		return "…" // a line cut or broken on its way may hold what a whole one would not show
 	}
 	switch l.Method {
 	case ari.SUB, ari.USB, ari.UD3, ari.EOS, ari.CLS, ari.DFD, ari.FAL, ari.CLOSE:
 		return string(line[:min(len(line), maxTraced)])
 	}
-	return string(l.ID) + "|" + string(l.Name) + "|…"
+	return string(l.ID[:min(len(l.ID), maxShown)]) + "|" + string(l.Name[:min(len(l.Name), maxShown)]) + "|…"
 }

@@ -1,6 +1,10 @@
 package ari
 
-import "strconv"
+import (
+	"strconv"
+
+	"github.com/lightstreamer-go/lightstreamer/internal/secret"
+)
 
 // Identifiers with a fixed meaning.
 const (
@@ -30,10 +34,10 @@ type Param struct {
 	Value Text
 }
 
-// String returns the pair for logs, with the value masked if it is a password.
+// String returns the pair for logs, with the value masked if its name is that of a secret.
 func (p Param) String() string {
 	switch {
-	case p.Name == ParamPassword:
+	case secret.Named(p.Name):
 		return p.Name + "=***"
 	case p.Value.Null:
 		return p.Name + "=null"

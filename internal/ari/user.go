@@ -1,6 +1,10 @@
 package ari
 
-import "strconv"
+import (
+	"fmt"
+	"io"
+	"strconv"
+)
 
 // NotifyUser is the request NUS or, with a principal, NUA: may this user come in?
 type NotifyUser struct {
@@ -18,6 +22,9 @@ func (n NotifyUser) String() string {
 	}
 	return "user " + user + ", password ***, " + strconv.Itoa(len(n.Headers)) + " headers"
 }
+
+// Format implements fmt.Formatter, so that no verb shows more than String does.
+func (n NotifyUser) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, n.String()) }
 
 // Append appends the request, NUA if HasPrincipal, else NUS.
 func (n NotifyUser) Append(dst []byte, id string, v Version) []byte {

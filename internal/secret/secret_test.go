@@ -60,3 +60,27 @@ func TestSecretIsRead(t *testing.T) {
 		t.Errorf("an empty one shows as %q", got)
 	}
 }
+
+func TestLabel(t *testing.T) {
+	for id, want := range map[string]string{"": "", "S1": "S1", "S12345678": "S12345678", "S123456789abcdef": "S12345678"} {
+		if got := secret.Label(id); got != want {
+			t.Errorf("Label(%q) = %q, want %q", id, got, want)
+		}
+	}
+}
+
+func TestNamed(t *testing.T) {
+	for _, name := range []string{
+		"authorization", "Proxy-Authorization", "cookie", "Set-Cookie", "x-auth-token", "X-API-Key", "password", "db.passwd", "PWD",
+		"client_secret", "access_token", "sessionId", "jwt", "feed.credentials", "private.key", "SAMLAssertion",
+	} {
+		if !secret.Named(name) {
+			t.Errorf("%q is shown", name)
+		}
+	}
+	for _, name := range []string{"user-agent", "host", "REMOTE_IP", "REQUEST_ID", "adapters_conf.id", "data_provider.name", "ARI.version", ""} {
+		if secret.Named(name) {
+			t.Errorf("%q is masked", name)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
 	"github.com/lightstreamer-go/lightstreamer/internal/ari"
+	"github.com/lightstreamer-go/lightstreamer/internal/secret"
 )
 
 // session is what goes on about a session; it exists only while something does. All of it is guarded by Metadata.mu.
@@ -150,7 +151,7 @@ func (m *Metadata) closingOver(c *conn, method ari.Method, t *turn, err error) {
 		m.stats.timedOut.Add(1)
 	}
 	if err != nil && !lost {
-		c.log.Warn("notification failed", "method", method.String(), "session", t.closing.session, "error", err)
+		c.log.Warn("notification failed", "method", method.String(), "session", secret.Label(t.closing.session), "error", err)
 	}
 	m.mu.Lock()
 	if !lost {
