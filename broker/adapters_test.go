@@ -336,8 +336,8 @@ func TestStartRefuses(t *testing.T) {
 func TestLateData(t *testing.T) {
 	var late lateData
 	data := &demoData{sinks: make(map[string]provider.Sink), gone: make(chan string, 10)}
-	late.Subscribe("raw1", nil)
-	late.Subscribe("raw2", nil)
+	late.Subscribe("raw1", "", nil)
+	late.Subscribe("raw2", "", nil)
 	late.Unsubscribe("raw1")
 	if len(data.sinks) != 0 {
 		t.Error("called before the start")
@@ -346,7 +346,7 @@ func TestLateData(t *testing.T) {
 	if _, ok := data.sinks["raw2"]; !ok || len(data.sinks) != 1 {
 		t.Errorf("at the start: %v, want raw2 alone", data.sinks)
 	}
-	late.Subscribe("raw3", nil)
+	late.Subscribe("raw3", "", nil)
 	late.Unsubscribe("raw2")
 	if _, ok := data.sinks["raw3"]; !ok || len(data.sinks) != 1 {
 		t.Errorf("subscribed: %v, want raw3 alone", data.sinks)

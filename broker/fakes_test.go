@@ -67,7 +67,9 @@ func fields(pairs ...string) []provider.Field {
 	return fs
 }
 
-func (d *demoData) Subscribe(item string, sink provider.Sink) {
+func (d *demoData) Share(string, string) {}
+
+func (d *demoData) Subscribe(item, _ string, sink provider.Sink) {
 	d.mu.Lock()
 	d.sinks[item] = sink
 	d.mu.Unlock()

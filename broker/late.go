@@ -17,22 +17,32 @@ type lateData struct {
 }
 
 type lateItem struct {
-	name string
-	sink provider.Sink
+	name, owner string
+	sink        provider.Sink
 }
 
 var _ provider.Data = (*lateData)(nil)
 
 // Subscribe implements provider.Data.
-func (l *lateData) Subscribe(item string, sink provider.Sink) {
+func (l *lateData) Subscribe(item, owner string, sink provider.Sink) {
 	l.mu.Lock()
 	if l.data == nil {
-		l.waiting = append(l.waiting, lateItem{item, sink})
+		l.waiting = append(l.waiting, lateItem{item, owner, sink})
 		l.mu.Unlock()
 		return
 	}
 	l.mu.Unlock()
-	l.data.Subscribe(item, sink)
+	l.data.Subscribe(item, owner, sink)
+}
+
+// Share implements provider.Data. What waits here is passed on in the order in which it came.
+func (l *lateData) Share(item, owner string) {
+	l.mu.Lock()
+	data := l.data
+	l.mu.Unlock()
+	if data != nil {
+		data.Share(item, owner)
+	}
 }
 
 // Unsubscribe implements provider.Data.
@@ -52,7 +62,7 @@ func (l *lateData) start(data provider.Data) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, w := range l.waiting {
-		data.Subscribe(w.name, w.sink)
+		data.Subscribe(w.name, w.owner, w.sink)
 	}
 	l.data, l.waiting = data, nil
 }

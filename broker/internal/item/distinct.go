@@ -62,6 +62,18 @@ func (d *distinct) clear() {
 	d.live(csEvent)
 }
 
+// lost tells of missing events, unless a ClearSnapshot is about to. Who waits for the snapshot has missed none.
+func (d *distinct) lost(cleared bool) {
+	if cleared {
+		return
+	}
+	for _, s := range d.subs {
+		if !s.waiting {
+			d.send(s, lostEvent, false)
+		}
+	}
+}
+
 func (d *distinct) attach(s *subscriber, o Options) {
 	history := min(max(o.History, 0), d.it.src.cfg.MaxHistory)
 	d.keep = max(d.keep, history)

@@ -5,11 +5,12 @@ import "github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
 // Kind tells what an Event is.
 type Kind uint8
 
-// The kinds of event a receiver gets. In MERGE and RAW mode there are only updates.
+// The kinds of event a receiver gets. In MERGE mode there are only updates, in RAW mode updates and Lost.
 const (
 	Update        Kind = iota + 1
 	EndOfSnapshot      // EOS: the snapshot of the item is complete
 	ClearSnapshot      // CS: the list or table of the item is now empty
+	Lost               // OV: updates may be missing in this place (RAW and DISTINCT)
 )
 
 // Op is the command of an event in COMMAND mode, as it follows from the keys the item had: an ADD always introduces a key, an

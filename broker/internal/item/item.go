@@ -9,9 +9,10 @@ import (
 
 // item is one item from its subscription with the adapter to the unsubscription. It is the adapter's sink.
 type item struct {
-	src  *Source
-	name string
-	dead atomic.Bool // no longer wanted: events are dropped
+	src   *Source
+	name  string
+	owner string      // who wanted it first
+	dead  atomic.Bool // no longer wanted: events are dropped
 
 	mu     sync.Mutex
 	index  map[string]int // field name → column
@@ -41,6 +42,7 @@ type engine interface {
 	update(u provider.Update)
 	endOfSnapshot()
 	clear()
+	lost(cleared bool)
 	attach(s *subscriber, o Options)
 	list() *subscribers
 }
@@ -56,8 +58,8 @@ type subscriber struct {
 	length  int  // DISTINCT: snapshot events wanted
 }
 
-func newItem(s *Source, name string) *item {
-	return &item{src: s, name: name, index: make(map[string]int)}
+func newItem(s *Source, name, owner string) *item {
+	return &item{src: s, name: name, owner: owner, index: make(map[string]int)}
 }
 
 // compatible says whether the item can be used in mode m beside the mode it is in.
@@ -167,6 +169,20 @@ func (it *item) ClearSnapshot() {
 	}
 }
 
+// Lost implements provider.Sink: receivers whose mode has no state that sets things right are told.
+func (it *item) Lost(cleared bool) {
+	if it.isLate() {
+		return
+	}
+	it.mu.Lock()
+	defer it.unlock()
+	for _, e := range it.engines {
+		if e != nil {
+			e.lost(cleared)
+		}
+	}
+}
+
 func (it *item) isLate() bool {
 	if it.dead.Load() {
 		it.src.stats.late.Add(1)
@@ -255,6 +271,9 @@ type base struct {
 
 func (b *base) list() *subscribers { return &b.subs }
 
+// lost is for the modes in which the next updates set things right.
+func (b *base) lost(bool) {}
+
 // send gives one event to one subscriber.
 func (b *base) send(s *subscriber, e *Event, snapshot bool) {
 	one := &b.it.one
@@ -291,6 +310,7 @@ func (l *subscribers) remove(s *subscriber) {
 }
 
 var (
-	eosEvent = &Event{Kind: EndOfSnapshot}
-	csEvent  = &Event{Kind: ClearSnapshot, Mask: allColumns}
+	eosEvent  = &Event{Kind: EndOfSnapshot}
+	csEvent   = &Event{Kind: ClearSnapshot, Mask: allColumns}
+	lostEvent = &Event{Kind: Lost, Mask: allColumns}
 )

@@ -44,7 +44,9 @@ func (f *feed) enter(item, call string, subscribed bool) {
 	f.calls = append(f.calls, call+" "+item)
 }
 
-func (f *feed) Subscribe(item string, s provider.Sink) {
+func (f *feed) Share(item, owner string) {}
+
+func (f *feed) Subscribe(item, owner string, s provider.Sink) {
 	f.enter(item, "sub", false)
 	if f.delay > 0 {
 		pass(f.delay)

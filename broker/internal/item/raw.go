@@ -19,4 +19,6 @@ func (r *raw) endOfSnapshot() { r.complete = true }
 
 func (r *raw) clear() { r.complete = true }
 
+func (r *raw) lost(bool) { r.live(lostEvent) }
+
 func (r *raw) attach(*subscriber, Options) {}

@@ -66,6 +66,8 @@ type Options struct {
 	Length int
 	// History is how many events of a DISTINCT item are kept, for this and later subscribers.
 	History int
+	// Owner is on whose behalf: where requests to the Data Adapter have to wait, owners take turns.
+	Owner string
 }
 
 // Source is the items of one Data Adapter. Its methods may be called from any goroutine.
@@ -159,8 +161,10 @@ func (s *Source) Attach(name string, o Options, r Receiver) (*Subscription, erro
 		}
 		sl.linger = nil
 	}
+	shared := true
 	if sl.item == nil || sl.refs == 0 && !sl.item.compatible(o.Mode) {
-		sl.item = newItem(s, name)
+		shared = false
+		sl.item = newItem(s, name, o.Owner)
 	}
 	sl.refs++
 	it := sl.item
@@ -174,6 +178,9 @@ func (s *Source) Attach(name string, o Options, r Receiver) (*Subscription, erro
 		return nil, fmt.Errorf("item %q: %w", name, err)
 	}
 	s.settle(sl)
+	if shared && it.owner != o.Owner {
+		s.cfg.Data.Share(name, o.Owner)
+	}
 	return a, nil
 }
 
@@ -252,7 +259,7 @@ func (s *Source) settle(sl *slot) {
 		sl.subscribed = sl.item
 		sink := sl.item
 		s.mu.Unlock()
-		s.cfg.Data.Subscribe(sl.name, sink)
+		s.cfg.Data.Subscribe(sl.name, sink.owner, sink)
 		s.mu.Lock()
 	}
 	sl.changing = false

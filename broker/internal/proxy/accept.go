@@ -7,91 +7,81 @@ import (
 	"net"
 	"net/netip"
 	"time"
-
-	"github.com/lightstreamer-go/lightstreamer/broker/internal/sample"
 )
 
-// accept is the acceptor's goroutine: it turns down whom it must, and hands the others to run, which takes one at a time.
+// accept is the acceptor's goroutine: each connection gets one of its own, which ends with it.
 func (l *link) accept() {
-	l.acceptOn(l.ln, l.cfg.Listener != nil, func(nc net.Conn) string {
-		if why := l.takePlace(); why != "" {
-			return why
+	l.acceptOn(l.ln, func(nc net.Conn) {
+		c := newConn(l, nc)
+		l.mu.Lock()
+		displaced, ok := l.lobby.enter(&c.peer)
+		if ok {
+			l.serving.Go(func() {
+				inited, err := l.serve(c)
+				l.ended(c, inited, err)
+			})
 		}
-		select {
-		case l.conns <- nc:
-			return ""
-		case <-l.ctx.Done():
-			return ErrClosed.Error()
-		}
+		l.mu.Unlock()
+		l.admit(&c.peer, displaced, ok)
 	})
 }
 
-// acceptOn accepts connections until the listener is closed. take gets each that may connect; when it tells why not, the
-// connection is closed. given says that the listener is not of our making.
-func (l *link) acceptOn(ln net.Listener, given bool, take func(nc net.Conn) (refusal string)) {
+// admit does what has followed from entering a lobby: somebody may have to go.
+func (l *link) admit(p, displaced *peer, ok bool) {
+	if !ok {
+		l.turnedDown(p.raw, errCrowded)
+		p.cancel()
+		_ = p.raw.Close()
+	}
+	if displaced != nil {
+		displaced.cut(errCrowded)
+	}
+}
+
+// acceptOn accepts connections until the listener is closed.
+func (l *link) acceptOn(ln net.Listener, take func(nc net.Conn)) {
 	wait := 10 * time.Millisecond
-	failures := sample.New(l.log, time.Minute, 1)
 	for {
 		nc, err := ln.Accept()
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) || l.ctx.Err() != nil {
 				return
 			}
-			failures.Warn("accept", "cannot accept connections; trying again", "addr", ln.Addr().String(), "error", err)
+			l.refusals.log(l.log.Error, "cannot accept connections", "addr", ln.Addr().String(), "error", err)
 			l.sleep(wait)
 			wait = min(2*wait, time.Second)
 			continue
 		}
 		wait = 10 * time.Millisecond
-		if t, ok := nc.(*net.TCPConn); ok && given {
-			_ = t.SetKeepAlive(true) // a given listener may have been made without; failing is not worth the connection
+		if err = watchSocket(nc); err != nil {
+			l.log.Debug("cannot have the system watch a connection", "error", err)
 		}
-		why := l.foreign(nc)
-		if why == "" {
-			why = take(nc)
-		}
-		if why != "" {
-			l.stats.refused.Add(1)
-			l.log.Warn("connection refused", "peer", nc.RemoteAddr().String(), "reason", why)
-			l.tellPeer(PeerRefused, nc, "", why)
-			_ = nc.Close()
-		}
+		take(nc)
 	}
 }
 
-// foreign tells why a peer may not connect at all; empty if it may.
-func (l *link) foreign(nc net.Conn) string {
-	if l.cfg.Whitelist != nil {
-		if err := l.whitelisted(nc.RemoteAddr()); err != nil {
-			return err.Error()
-		}
-	}
-	return ""
+// turnedDown notes a peer for which there was never a place.
+func (l *link) turnedDown(nc net.Conn, why error) {
+	l.stats.refused.Add(1)
+	l.refusals.log(l.log.Warn, "connection refused", "peer", nc.RemoteAddr().String(), "reason", why)
+	l.tellPeer(PeerRefused, nc, "", why.Error())
 }
 
-// takePlace takes the place of the remote, or tells why it is not to be had.
-func (l *link) takePlace() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch {
-	case l.taken:
-		return "there is a remote adapter already"
-	case l.paused:
-		return "waiting after a failed attempt"
+// foreign tells why a peer may not connect at all.
+func (l *link) foreign(p *peer) error {
+	if l.cfg.Whitelist == nil || l.ln == nil {
+		return nil
 	}
-	l.taken = true
-	return ""
+	return l.whitelisted(p.ctx, p.raw.RemoteAddr())
 }
 
 // whitelisted looks the peer up in the whitelist. Names are resolved at each connection: they may change.
-func (l *link) whitelisted(peer net.Addr) error {
+func (l *link) whitelisted(ctx context.Context, peer net.Addr) error {
 	ap, err := netip.ParseAddrPort(peer.String())
 	if err != nil {
 		return fmt.Errorf("its address %q cannot be compared with the whitelist", peer)
 	}
 	addr := ap.Addr().Unmap().WithZone("")
-	ctx, cancel := context.WithTimeout(l.ctx, handshakeTime)
-	defer cancel()
 	for _, host := range l.cfg.Whitelist {
 		if known, perr := netip.ParseAddr(host); perr == nil {
 			if known.Unmap().WithZone("") == addr {
@@ -101,7 +91,7 @@ func (l *link) whitelisted(peer net.Addr) error {
 		}
 		found, rerr := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 		if rerr != nil {
-			l.log.Warn("a name of the whitelist cannot be resolved", "host", host, "error", rerr)
+			l.refusals.log(l.log.Warn, "a name of the whitelist cannot be resolved", "host", host, "error", rerr)
 		}
 		for _, f := range found {
 			if f.Unmap().WithZone("") == addr {

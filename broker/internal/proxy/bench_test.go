@@ -23,6 +23,7 @@ func (s *countingSink) Update(provider.Update) {
 }
 func (s *countingSink) EndOfSnapshot()                             {}
 func (s *countingSink) ClearSnapshot()                             {}
+func (s *countingSink) Lost(bool)                                  {}
 func (s *countingSink) DeclareFieldDiffOrder([]provider.FieldDiff) {}
 
 // BenchmarkUpdates measures updates of three fields from a socket to the item's sink.
@@ -46,7 +47,7 @@ func BenchmarkUpdates(b *testing.B) {
 	_, _ = nc.Write(append(ari.AppendInitReply(nil, id(), ari.Data, ari.V191), '\n'))
 	<-d.Ready()
 	s := &countingSink{left: b.N, done: make(chan struct{})}
-	d.Subscribe("item1", s)
+	d.Subscribe("item1", "", s)
 	line := ari.AppendUpdateHead(nil, 1795340119454, ari.AppendItemHead(nil, ari.V191, "item1", id()), false)
 	for _, f := range []string{"last_price", "time", "pct_change"} {
 		line = ari.AppendField(line, ari.Smart, f, "12.345")

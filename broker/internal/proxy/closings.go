@@ -133,7 +133,7 @@ func (m *Metadata) startClosing(id string, s *session, t *turn) {
 		}
 	}
 	s.running = append(s.running, t)
-	_, err := c.request(method, encode, func(body []byte, err error) {
+	_, err := c.request(method, id, nil, encode, func(body []byte, err error) {
 		if err == nil {
 			err = ari.ParseVoidReply(body)
 		}
@@ -151,7 +151,7 @@ func (m *Metadata) closingOver(c *conn, method ari.Method, t *turn, err error) {
 		m.stats.timedOut.Add(1)
 	}
 	if err != nil && !lost {
-		c.log.Warn("notification failed", "method", method.String(), "session", secret.Label(t.closing.session), "error", err)
+		m.failures.log(c.log.Warn, "notification failed", "method", method.String(), "session", secret.Label(t.closing.session), "error", err)
 	}
 	m.mu.Lock()
 	if !lost {

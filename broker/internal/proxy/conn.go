@@ -17,41 +17,52 @@ import (
 // maxNoise bounds what the lines of one connection can write into the log.
 const maxNoise = 20
 
-// conn is one connection with a remote.
+// conn is one connection with a remote, or with a peer that may become one.
 type conn struct {
+	peer
 	link    *link
-	nc, raw net.Conn // raw is nc, or what is below its TLS
+	nc      net.Conn // raw, or the TLS above it; set by the goroutine that reads, before it reads
 	log     *slog.Logger
 	stamp   string // second part of the ids of this connection's requests
 	w       *writer
 	pending *pending
 	version ari.Version // set by the reader before attach
 
-	user  string // of the reader: of the credentials, bounded
-	lines int    // of the reader: read before init was answered, keepalives not counted
+	// Of the reader.
+	lines int    // read before init was answered, keepalives not counted
+	sdk   string // that of RAC
 
 	inited atomic.Bool // version is known, and requests flow
 	noisy  atomic.Int32
 	ending atomic.Bool // fail was called
 
+	gone chan struct{} // closed when it has ended and its side has been detached
+
 	// Guarded by link.mu.
 	admitted bool      // its credentials were good, or are not checked
+	late     bool      // there is a remote already: it is only told so
 	mate     *notifier // the other connection of the pair, if remotes have two
 
 	mu       sync.Mutex
 	initID   string // "" until the init request is sent
 	err      error
-	mayClose bool // the remote understands CLOSE
-	timer    *time.Timer
+	parting  bool        // it is counted in link.parting
+	mayClose bool        // the remote understands CLOSE
+	opened   *time.Timer // limits the opening phase
+	timer    *time.Timer // limits the wait for the init reply
+	again    *time.Timer // looks for the other connection of the pair once more
 }
 
-func newConn(l *link, nc, raw net.Conn) *conn {
+func newConn(l *link, raw net.Conn) *conn {
 	c := &conn{
-		link: l, nc: nc, raw: raw, w: newWriter(l.cfg.MaxUnsent),
+		link: l, nc: raw, w: newWriter(l.cfg.MaxUnsent), gone: make(chan struct{}),
 		stamp: fmt.Sprintf("%016x", time.Now().UnixMilli()),
 		log:   l.log.With("peer", raw.RemoteAddr().String()),
 	}
-	c.pending = newPending(l.cfg.Timeout, l.cfg.MaxPending, l.bounds, c.w.line, func(err error) { c.fail(fmt.Errorf("%w: %w", ErrLost, err), "") })
+	c.peer = newPeer(l.ctx, raw, func(why error) { c.fail(fmt.Errorf("%w: %w", ErrInit, why), "") })
+	c.peer.conn = c
+	c.pending = newPending(l.cfg.Timeout, l.cfg.MaxPending, l.bounds, c.w, &l.stats.waiting)
+	c.w.drained = c.pending.drained
 	return c
 }
 
@@ -65,8 +76,13 @@ func (c *conn) fail(err error, reason string) {
 	}
 	c.err = err
 	tell := reason != "" && c.mayClose
+	if tell && !c.inited.Load() {
+		tell = c.link.parting.Add(1) <= maxParting
+		c.parting = true
+	}
 	c.mu.Unlock()
 	c.ending.Store(true)
+	c.cancel()
 	c.link.release(c)
 	if !tell {
 		c.w.finish(nil)
@@ -107,7 +123,7 @@ func (c *conn) closeMate() {
 	}
 }
 
-// read is the reader, in the link's goroutine. It returns when the connection has ended.
+// read is the reader, in the connection's goroutine. It returns when the connection has ended.
 func (c *conn) read() {
 	if reason, err := c.link.readLines(c.nc, c.line, c.ending.Load, c.inited.Load); err != nil {
 		c.fail(err, reason)
@@ -115,11 +131,13 @@ func (c *conn) read() {
 	drain(c.nc)
 }
 
-// readLines hands the lines of nc to handle until the connection is lost, for which it returns what the remote is told of it and
-// the cause, or until ending says so. watched says whether silence is limited by now.
-func (l *link) readLines(nc net.Conn, handle func([]byte), ending, watched func() bool) (reason string, cause error) {
-	buf := ari.NewLineBuffer(l.cfg.MaxLine)
-	for {
+// readLines hands the lines of nc to handle until the connection is lost, for which it returns what the remote is told of
+// it and the cause, or until ending reports true. inited reports whether the remote is initialised: then its silence is
+// limited, and its lines may be long.
+func (l *link) readLines(nc net.Conn, handle func([]byte), ending, inited func() bool) (reason string, cause error) {
+	buf := ari.NewLineBuffer(min(maxOpeningLine, l.cfg.MaxLine))
+	in := reader{nc: nc}
+	for opening := true; ; {
 		for !ending() {
 			line, ok, err := buf.Next()
 			if err != nil {
@@ -133,17 +151,64 @@ func (l *link) readLines(nc net.Conn, handle func([]byte), ending, watched func(
 		if ending() {
 			return "", nil
 		}
-		if k := l.cfg.KeepaliveTimeout; k > 0 && watched() {
-			_ = nc.SetReadDeadline(time.Now().Add(k))
+		space := buf.Space()
+		if opening && inited() {
+			opening = false
+			long := ari.NewLineBuffer(l.cfg.MaxLine)
+			buf.Split(long)
+			buf = long
+			in.silence = l.cfg.KeepaliveTimeout
+			space = buf.Space()
+		} else if opening {
+			space = space[:min(len(space), openingRead)]
 		}
-		n, err := nc.Read(buf.Space())
+		n, err := in.read(space)
 		buf.Advance(n)
 		switch {
 		case n > 0 || err == nil:
+		case errors.Is(err, os.ErrDeadlineExceeded) && opening:
+			// Set for the other connection of a pair, by watchMate.
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return "keepalive timeout", fmt.Errorf("%w: nothing came for %v", ErrLost, l.cfg.KeepaliveTimeout)
 		default:
 			return "", fmt.Errorf("%w: %w", ErrLost, err)
+		}
+	}
+}
+
+// openingRead is how much is read at a time before the init reply, so that a long line that follows it
+// is not taken for one of the opening.
+const openingRead = 4 << 10
+
+// reader reads from a connection whose silence may be limited.
+type reader struct {
+	nc      net.Conn
+	silence time.Duration // 0: no limit
+}
+
+// read reads what there is, or waits for it. Silence is not judged by the time that has passed alone: a
+// process that was itself stopped finds its deadline past and the data waiting. So the last part of the
+// time is a second look, and a deadline that is noticed late is followed by another one.
+func (r *reader) read(into []byte) (int, error) {
+	if r.silence <= 0 {
+		return r.nc.Read(into)
+	}
+	look := min(lateTimer, r.silence/2)
+	deadline := time.Now().Add(r.silence - look)
+	for again := true; ; {
+		_ = r.nc.SetReadDeadline(deadline)
+		n, err := r.nc.Read(into)
+		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
+		}
+		switch now := time.Now(); {
+		case now.Sub(deadline) > lateTimer && look < catchUp:
+			look = catchUp // once
+			deadline, again = now.Add(look), false
+		case again:
+			deadline, again = now.Add(look), false
+		default:
+			return 0, err
 		}
 	}
 }
@@ -162,7 +227,13 @@ func drain(nc net.Conn) {
 
 // line handles one line of the remote.
 func (c *conn) line(line []byte) {
-	if len(line) == 0 || ari.IsKeepalive(line) {
+	if len(line) == 0 {
+		return
+	}
+	if ari.IsKeepalive(line) {
+		if !c.inited.Load() && !c.link.cfg.Auth {
+			c.identified()
+		}
 		return
 	}
 	l, err := ari.ParseLine(line)
@@ -257,31 +328,22 @@ func (r *refusal) Error() string {
 	return fmt.Sprintf("%s refused by the remote adapter: %s", r.method, bounded(r.Message.S))
 }
 
-// request sends a request, or has it wait for its turn. done is called once, later or at once, unless an error is returned,
-// which says that the connection has ended.
-func (c *conn) request(m ari.Method, encode func(dst []byte, id string) []byte, done func(body []byte, err error)) (*request, error) {
+// request sends a request of an owner, or has it wait for its turn, at least until behind, which may be nil, has left. done is
+// called once, later or at once, unless an error is returned, which tells why the connection has ended.
+func (c *conn) request(m ari.Method, owner string, behind *request, encode func(dst []byte, id string) []byte,
+	done func(body []byte, err error)) (*request, error) {
 	id := c.link.nextID(c.stamp)
-	r := &request{id: id, method: m, encode: func(dst []byte) []byte { return encode(dst, id) }, done: done}
-	err := c.pending.add(r)
-	switch reason := c.reason(); {
-	case err == nil:
-		c.link.stats.requests.Add(1)
-		return r, nil
-	case reason != nil:
-		return nil, reason
-	case errors.Is(err, errTooManyPending):
-		err = fmt.Errorf("%w: %w", ErrLost, err)
-		c.fail(err, "too many requests without an answer")
-	default:
-		err = fmt.Errorf("%w: %w", ErrLost, err)
-		c.fail(err, "")
+	r := &request{id: id, method: m, owner: owner, encode: func(dst []byte) []byte { return encode(dst, id) }, done: done}
+	if err := c.pending.add(r, behind); err != nil {
+		return nil, err
 	}
-	return nil, err
+	c.link.stats.requests.Add(1)
+	return r, nil
 }
 
-// send sends a line that nobody waits for.
+// send sends a line that nobody waits for: an answer to the remote.
 func (c *conn) send(encode func(dst []byte) []byte) {
-	if err := c.w.line(encode); err != nil {
+	if err := c.w.reply(encode); err != nil {
 		c.fail(fmt.Errorf("%w: %w", ErrLost, err), "")
 	}
 }

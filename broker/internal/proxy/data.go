@@ -23,8 +23,8 @@ type DataConfig struct {
 	// StatusItem (robust), if not empty, is an item that the proxy itself serves. It has one field, status: "connecting"
 	// before the first remote, "connected", and "reconnecting" after a loss.
 	StatusItem string
-	// MaxPendingRequests bounds the SUB and USB that are sent and not answered; further ones wait for their turn, a SUB no
-	// longer than Timeout. Zero: no bound.
+	// MaxPendingRequests bounds the SUB and USB that are sent and not answered; further ones wait, as long as it takes, and
+	// owners take turns. Zero: a bound that follows the remote, from 128 up to 4000 as it answers in good time.
 	MaxPendingRequests int
 }
 
@@ -39,15 +39,23 @@ type Data struct {
 	conn   *conn // nil while there is no remote
 	items  map[string]*entry
 	routes map[string]route // by the id of the SUB, of the current connection
-	serial uint64
+	// leaving holds the USB that may not have left yet, by item: a SUB for the item has to come after it.
+	leaving map[string]*request
+	serial  uint64
 }
 
 // entry is an item from Subscribe to Unsubscribe.
 type entry struct {
 	item   string
 	sink   provider.Sink
-	serial uint64   // order of Subscribe
-	sub    *request // the SUB of the current connection, nil if there is none; Data.mu
+	serial uint64 // order of Subscribe
+
+	// Guarded by Data.mu.
+	sub    *request // the SUB of the current connection, nil if there is none
+	owner  string   // of Subscribe
+	others []string // of Share, up to maxOwners
+
+	served bool // the lost remote had got its SUB, and may have sent what did not arrive; of detach
 
 	gate  sync.Mutex // held while sink is called
 	ended bool       // Unsubscribe was called
@@ -70,12 +78,13 @@ func StartData(ctx context.Context, cfg DataConfig) (*Data, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Data{recovery: cfg.EventsRecovery, items: make(map[string]*entry), routes: make(map[string]route)}
+	d := &Data{recovery: cfg.EventsRecovery}
+	d.items, d.routes, d.leaving = make(map[string]*entry), make(map[string]route), make(map[string]*request)
 	if cfg.StatusItem != "" && cfg.Robust {
 		d.status = newStatusItem(cfg.StatusItem)
 	}
 	d.link = newLink(common, ari.Data, cfg.DataProvider, d)
-	d.bounds = []bound{{[]ari.Method{ari.SUB, ari.USB}, cfg.MaxPendingRequests}}
+	d.bounds = []bound{{methods: []ari.Method{ari.SUB, ari.USB}, most: cfg.MaxPendingRequests, follow: true}}
 	if err := d.start(ctx); err != nil {
 		return nil, err
 	}
@@ -84,18 +93,38 @@ func StartData(ctx context.Context, cfg DataConfig) (*Data, error) {
 
 // Subscribe asks for an item. The outcome is logged. While a robust proxy has no remote, the sink gets an empty snapshot, in
 // this call, and the item is asked for when there is one.
-func (d *Data) Subscribe(item string, sink provider.Sink) {
+func (d *Data) Subscribe(item, owner string, sink provider.Sink) {
 	if d.status != nil && item == d.status.name {
 		d.status.subscribe(sink)
 		return
 	}
-	e := &entry{item: item, sink: sink}
+	e := &entry{item: item, owner: owner, sink: sink}
 	// Held from before the entry can be found, so that the empty snapshot comes before the events of a new remote.
 	e.gate.Lock()
 	defer e.gate.Unlock()
 	if !d.admit(e) && d.cfg.Robust {
 		e.told = true
 		sink.EndOfSnapshot()
+	}
+}
+
+// maxOwners is how many owners of an item are known besides the first.
+const maxOwners = 4
+
+// Share has the SUB of an item take turns as one of another owner, too, now and with later remotes.
+func (d *Data) Share(item, owner string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	e := d.items[item]
+	if e == nil || e.owner == owner || slices.Contains(e.others, owner) {
+		return
+	}
+	if len(e.others) == maxOwners {
+		e.others = slices.Delete(e.others, 0, 1)
+	}
+	e.others = append(e.others, owner)
+	if d.conn != nil && e.sub != nil {
+		d.conn.pending.share(e.sub, owner)
 	}
 }
 
@@ -121,13 +150,16 @@ func (d *Data) admit(e *entry) bool {
 // sub sends SUB. mu is held, which keeps the SUB and USB of an item in order.
 func (d *Data) sub(e *entry, recovered bool) {
 	c := d.conn
-	sub, err := c.request(ari.SUB,
+	sub, err := c.request(ari.SUB, e.owner, d.leaving[e.item],
 		func(dst []byte, id string) []byte { return ari.AppendSubscribe(dst, id, c.version, e.item) },
 		func(body []byte, err error) { d.subscribed(c, e, body, err) })
 	if err != nil {
 		return // the connection has ended; the next one begins with all items
 	}
 	e.sub = sub
+	for _, owner := range e.others {
+		c.pending.share(sub, owner)
+	}
 	d.routes[sub.id] = route{e, recovered}
 }
 
@@ -176,12 +208,18 @@ func (d *Data) dismiss(e *entry) {
 		return
 	}
 	delete(d.routes, e.sub.id)
-	if unsent, _ := c.pending.withdraw(e.sub); unsent {
+	if c.pending.withdraw(e.sub) {
 		return
 	}
-	_, _ = c.request(ari.USB,
+	var usb *request
+	usb, err := c.request(ari.USB, e.owner, nil,
 		func(dst []byte, id string) []byte { return ari.AppendUnsubscribe(dst, id, c.version, e.item) },
 		func(body []byte, err error) {
+			d.mu.Lock()
+			if d.leaving[e.item] == usb {
+				delete(d.leaving, e.item)
+			}
+			d.mu.Unlock()
 			if err == nil {
 				err = ari.ParseVoidReply(body)
 			}
@@ -189,6 +227,9 @@ func (d *Data) dismiss(e *entry) {
 				d.outcome(c, "unsubscription failed", e.item, err)
 			}
 		})
+	if err == nil {
+		d.leaving[e.item] = usb
+	}
 }
 
 // outcome logs the failure of a SUB or USB. A failure of the adapter as a whole detaches the remote.
@@ -199,7 +240,7 @@ func (d *Data) outcome(c *conn, what, item string, err error) {
 	case errors.Is(err, errTimeout):
 		d.stats.timedOut.Add(1)
 	}
-	c.log.Warn(what, "item", bounded(item), "error", err)
+	d.failures.log(c.log.Warn, what, "item", bounded(item), "error", err)
 	var r *refusal
 	if errors.As(err, &r) && r.Kind == ari.KindFailure {
 		c.fail(fmt.Errorf("%w: %w", ErrFailure, err), "the adapter has failed")
@@ -220,26 +261,39 @@ func (d *Data) attach(c *conn) {
 }
 
 // detach implements side.
-func (d *Data) detach(*conn) {
+func (d *Data) detach(c *conn) {
 	d.mu.Lock()
 	d.conn = nil
-	clear(d.routes)
+	clear(d.leaving)
 	left := d.inOrder()
 	for _, e := range left {
+		e.served = e.sub != nil && e.sub.wasSent()
 		e.sub = nil
 	}
+	clear(d.routes)
 	d.mu.Unlock()
 	if d.status != nil {
 		d.status.set(statusReconnecting)
 	}
-	if !d.cfg.Robust || d.recovery != EnforceSnapshot || d.ctx.Err() != nil {
+	if !d.cfg.Robust || d.ctx.Err() != nil {
 		return
 	}
+	told := int64(0)
 	for _, e := range left {
 		e.deliver(func(s provider.Sink) {
-			e.told = true
-			s.ClearSnapshot()
+			if e.served {
+				told++
+				s.Lost(d.recovery == EnforceSnapshot)
+			}
+			if d.recovery == EnforceSnapshot {
+				e.told = true
+				s.ClearSnapshot()
+			}
 		})
+	}
+	if told > 0 {
+		d.stats.maybeLost.Add(told)
+		c.log.Warn("updates of items in use may be missing", "items", told)
 	}
 }
 

@@ -20,7 +20,7 @@ func TestEvents(t *testing.T) {
 		d, ln := startData(t, proxy.DataConfig{})
 		r := connectData(t, ln)
 		s := &sink{t: t}
-		d.Subscribe("item|1", s)
+		d.Subscribe("item|1", "", s)
 		id := r.request("SUB|S|item%7C1")
 		for _, tt := range []struct{ line, want string }{
 			// Before the reply, which comes after the first.
@@ -66,7 +66,7 @@ func TestOldEncoding(t *testing.T) {
 		r := connect(t, ln).init(ari.Data, ari.V183)
 		s := &sink{t: t}
 		synctest.Wait()
-		d.Subscribe("item one", s)
+		d.Subscribe("item one", "", s)
 		id := r.request("SUB|S|item+one")
 		r.say("1|UD3|S|item+one|S|%s|B|0|S|t|S|10%%3A15+h|S|bytes|Y|Y2Fm6Xwr", id)
 		s.expect("live t=10:15 h bytes=café|+")
@@ -82,7 +82,7 @@ func TestFailedSubscription(t *testing.T) {
 			d, ln := startData(t, proxy.DataConfig{})
 			r := connectData(t, ln)
 			s := &sink{t: t}
-			d.Subscribe("i", s)
+			d.Subscribe("i", "", s)
 			id := r.request("SUB|S|i")
 			r.say("1|UD3|S|i|S|%s|B|0|S|a|S|1", id)
 			r.say("%s|%s", id, answer)
@@ -90,7 +90,7 @@ func TestFailedSubscription(t *testing.T) {
 			s.expect("live a=1")
 			d.Unsubscribe("i")
 			r.say("%s|USB|V", r.request("USB|S|i"))
-			d.Subscribe("i", s)
+			d.Subscribe("i", "", s)
 			second := r.request("SUB|S|i")
 			r.say("1|UD3|S|i|S|%s|B|0|S|a|S|3\r\n1|UD3|S|i|S|%s|B|0|S|a|S|4", id, second)
 			s.expect("live a=4")
@@ -104,7 +104,7 @@ func TestSubscriptionTimeout(t *testing.T) {
 		d, ln := startData(t, proxy.DataConfig{Config: proxy.Config{Logger: log}})
 		r := connectData(t, ln)
 		s := &sink{t: t}
-		d.Subscribe("i", s)
+		d.Subscribe("i", "", s)
 		id := r.request("SUB|S|i")
 		pass(9999 * time.Millisecond)
 		if n := d.Stats().TimedOut; n != 0 {
@@ -121,7 +121,7 @@ func TestSubscriptionTimeout(t *testing.T) {
 			t.Errorf("%+v", st)
 		}
 		// Another's time-out is its own.
-		d.Subscribe("j", s)
+		d.Subscribe("j", "", s)
 		r.say("%s|SUB|V", r.request("SUB|S|j"))
 		pass(time.Minute)
 		synctest.Wait()
@@ -137,7 +137,7 @@ func TestTimeoutsOneByOne(t *testing.T) {
 		d, ln := startData(t, proxy.DataConfig{Config: proxy.Config{Timeout: 5 * time.Second}})
 		r := connectData(t, ln)
 		for i := range 4 {
-			d.Subscribe(fmt.Sprint(i), &sink{t: t})
+			d.Subscribe(fmt.Sprint(i), "", &sink{t: t})
 			id := r.request(fmt.Sprintf("SUB|S|%d", i))
 			if i == 2 {
 				r.say("%s|SUB|V", id)
@@ -179,7 +179,7 @@ func TestUnsubscribeWaits(t *testing.T) {
 	r := connect(t, ln).init(ari.Data, ari.Latest)
 	<-d.Ready()
 	s := &slowSink{sink{t: t}, make(chan struct{}), make(chan struct{})}
-	d.Subscribe("i", s)
+	d.Subscribe("i", "", s)
 	id := r.request("SUB|S|i")
 	r.say("1|UD3|S|i|S|%s|B|0|S|a|S|1\r\n1|UD3|S|i|S|%s|B|0|S|a|S|2", id, id)
 	<-s.entered
@@ -205,14 +205,14 @@ func TestUnsubscribeDuringLoss(t *testing.T) {
 		r := connectData(t, ln)
 		first := &slowSink{sink{t: t}, make(chan struct{}), make(chan struct{})}
 		second := &sink{t: t}
-		d.Subscribe("1", first)
-		d.Subscribe("2", second)
+		d.Subscribe("1", "", first)
+		d.Subscribe("2", "", second)
 		r.nc.Close()
 		<-first.entered
 		d.Unsubscribe("2")
 		second.ended.Store(true)
 		close(first.leave)
-		first.expect("CLS")
+		first.expect("LOST before CLS, CLS")
 		second.expect("")
 	})
 }
@@ -224,7 +224,7 @@ func TestRepliesInAnyOrder(t *testing.T) {
 		var ids []string
 		seen := map[string]bool{}
 		for i := range 100 {
-			d.Subscribe(fmt.Sprint(i), &sink{t: t})
+			d.Subscribe(fmt.Sprint(i), "", &sink{t: t})
 			id := r.request(fmt.Sprintf("SUB|S|%d", i))
 			if seen[id] {
 				t.Fatalf("id %s twice", id)
@@ -287,13 +287,13 @@ func TestBasicEnds(t *testing.T) {
 					t.Error(err)
 				}
 				s := &sink{t: t}
-				d.Subscribe("i", s)
+				d.Subscribe("i", "", s)
 				tt.end(r)
 				<-d.Done()
 				if !errors.Is(d.Err(), tt.want) {
 					t.Errorf("Err = %v, want %v", d.Err(), tt.want)
 				}
-				d.Subscribe("j", s)
+				d.Subscribe("j", "", s)
 				d.Unsubscribe("i")
 				d.Unsubscribe("j")
 				d.Unsubscribe("k")
@@ -309,16 +309,16 @@ func TestRecovery(t *testing.T) {
 		mode              proxy.EventsRecovery
 		atLoss, snap, eos string // snap: of what the new remote's snapshot becomes
 	}{
-		{proxy.LeaveHole, "", "", ""},
-		{proxy.UseSnapshot, "", "snap a=2", "EOS"},
-		{proxy.EnforceSnapshot, "CLS", "live a=2", ""},
+		{proxy.LeaveHole, "LOST", "", ""},
+		{proxy.UseSnapshot, "LOST", "snap a=2", "EOS"},
+		{proxy.EnforceSnapshot, "LOST before CLS, CLS", "live a=2", ""},
 	}
 	for _, tt := range tests {
 		t.Run(fmt.Sprint(tt.mode), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d, ln := startData(t, proxy.DataConfig{Config: proxy.Config{Robust: true}, EventsRecovery: tt.mode})
 				early, s, half, gone := &sink{t: t}, &sink{t: t}, &sink{t: t}, &sink{t: t}
-				d.Subscribe("early", early)
+				d.Subscribe("early", "", early)
 				early.expect("EOS") // no remote: an empty snapshot
 				r := connectData(t, ln)
 				first := r.request("SUB|S|early")
@@ -326,9 +326,9 @@ func TestRecovery(t *testing.T) {
 				r.say("1|EOS|S|early|S|%s", first)
 				early.expect(strings.Trim(tt.snap+", "+tt.eos, ", "))
 
-				d.Subscribe("s", s)
-				d.Subscribe("half", half)
-				d.Subscribe("gone", gone)
+				d.Subscribe("s", "", s)
+				d.Subscribe("half", "", half)
+				d.Subscribe("gone", "", gone)
 				id := r.request("SUB|S|s")
 				halfID := r.request("SUB|S|half")
 				r.request("SUB|S|gone")
@@ -337,15 +337,17 @@ func TestRecovery(t *testing.T) {
 				half.expect("snap k=1")
 
 				r.nc.Close()
+				early.take()
 				s.expect(tt.atLoss)
 				half.expect(tt.atLoss)
-				if tt.atLoss != "" {
-					gone.expect(tt.atLoss)
+				gone.expect(tt.atLoss)
+				if got := d.Stats().MaybeLost; got != 4 {
+					t.Errorf("%d items were told of the loss, want 4", got)
 				}
 				d.Unsubscribe("gone")
 				gone.ended.Store(true)
 				late := &sink{t: t}
-				d.Subscribe("new", late)
+				d.Subscribe("new", "", late)
 				late.expect("EOS")
 
 				r = connectData(t, ln)
@@ -373,7 +375,7 @@ func TestRecovery(t *testing.T) {
 				r.request("USB|S|s")
 				r.silent()
 				fresh := &sink{t: t}
-				d.Subscribe("s", fresh)
+				d.Subscribe("s", "", fresh)
 				id = r.request("SUB|S|s")
 				r.say("1|UD3|S|s|S|%s|B|1|S|a|S|9\r\n1|EOS|S|s|S|%s", id, id)
 				fresh.expect("snap a=9, EOS")
@@ -388,7 +390,7 @@ func TestRobustDetach(t *testing.T) {
 		d, ln := startData(t, proxy.DataConfig{Config: proxy.Config{Robust: true, ConnectionRecovery: -1}})
 		for _, line := range []string{"1|FAL|E|x", "ID|SUB|EF|x", "ID|USB|EF|x"} {
 			r := connectData(t, ln)
-			d.Subscribe("i", &sink{t: t})
+			d.Subscribe("i", "", &sink{t: t})
 			id := r.request("SUB|S|i")
 			d.Unsubscribe("i")
 			if usb := r.request("USB|S|i"); strings.Contains(line, "USB") {
@@ -409,7 +411,7 @@ func TestStatusItem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, ln := startData(t, proxy.DataConfig{Config: proxy.Config{Robust: true}, StatusItem: "status"})
 		s := &sink{t: t}
-		d.Subscribe("status", s)
+		d.Subscribe("status", "", s)
 		s.expect("snap status=connecting, EOS")
 		r := connectData(t, ln)
 		s.expect("live status=connected")
@@ -421,7 +423,7 @@ func TestStatusItem(t *testing.T) {
 		d.Unsubscribe("status")
 		s.ended.Store(true)
 		again := &sink{t: t}
-		d.Subscribe("status", again)
+		d.Subscribe("status", "", again)
 		again.expect("snap status=connected, EOS")
 	})
 }
@@ -430,7 +432,7 @@ func TestStatusItemOfBasic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, ln := startData(t, proxy.DataConfig{StatusItem: "status"})
 		r := connectData(t, ln)
-		d.Subscribe("status", &sink{t: t})
+		d.Subscribe("status", "", &sink{t: t})
 		r.request("SUB|S|status")
 	})
 }
@@ -440,8 +442,8 @@ func TestSubscribedTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, ln := startData(t, proxy.DataConfig{})
 		r := connectData(t, ln)
-		d.Subscribe("i", &sink{t: t})
-		d.Subscribe("i", &sink{t: t})
+		d.Subscribe("i", "", &sink{t: t})
+		d.Subscribe("i", "", &sink{t: t})
 		r.request("SUB|S|i")
 		r.request("USB|S|i")
 		r.request("SUB|S|i")

@@ -246,6 +246,13 @@ func (s *sink) Update(u provider.Update) {
 
 func (s *sink) EndOfSnapshot() { s.add("EOS") }
 func (s *sink) ClearSnapshot() { s.add("CLS") }
+func (s *sink) Lost(cleared bool) {
+	if cleared {
+		s.add("LOST before CLS")
+		return
+	}
+	s.add("LOST")
+}
 func (s *sink) DeclareFieldDiffOrder(order []provider.FieldDiff) {
 	event := "DFD"
 	for _, f := range order {

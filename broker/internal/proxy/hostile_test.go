@@ -35,7 +35,7 @@ func TestHugeLine(t *testing.T) {
 		if !strings.Contains(text.String(), "line longer than the bound") {
 			t.Error(text)
 		}
-		d.Subscribe("i", &sink{t: t})
+		d.Subscribe("i", "", &sink{t: t})
 		connectData(t, ln).request("SUB|S|i")
 	})
 }
@@ -75,45 +75,81 @@ func TestNoise(t *testing.T) {
 	})
 }
 
-// TestRemoteDoesNotRead: the bytes that wait for it are bounded.
+// TestRemoteDoesNotRead: requests wait for it, and nothing ends or gets lost for their number.
 func TestRemoteDoesNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, ln := startMetadata(t, proxy.MetadataConfig{Config: proxy.Config{MaxUnsent: 10_000}})
-		nc, err := ln.dial()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer nc.Close()
-		buf := make([]byte, 1000)
-		n, _ := nc.Read(buf)
-		id, _, _ := strings.Cut(string(buf[:n]), "|")
-		_, _ = nc.Write(append(ari.AppendInitReply(nil, id, ari.Metadata, ari.V191), '\n'))
+		nc := deaf(t, ln, ari.Metadata)
 		<-m.Ready()
-		for range 1000 {
-			m.NotifySessionClose(strings.Repeat("s", 100))
+		const many = 1000
+		for i := range many {
+			m.NotifySessionClose(fmt.Sprintf("%0100d", i))
 		}
-		<-m.Done()
-		if err := m.Err(); err == nil || !strings.Contains(err.Error(), "does not read") {
-			t.Error(err)
+		synctest.Wait()
+		if got := m.Stats(); got.Waiting < many-250 || m.Err() != nil {
+			t.Errorf("%+v, %v", got, m.Err())
+		}
+		r := newRemote(t, nc)
+		for i := range many {
+			r.say("%s|NSC|V", r.request(fmt.Sprintf("NSC|S|%0100d", i)))
+		}
+		r.silent()
+		if got := m.Stats(); got.Waiting != 0 || got.TimedOut != 0 {
+			t.Errorf("%+v", got)
 		}
 	})
 }
 
-// TestRemoteDoesNotAnswer: the requests that wait for it are bounded.
+// deaf connects a remote that initialises and does not read from then on.
+func deaf(t *testing.T, ln *memListener, ch ari.Channel) net.Conn {
+	t.Helper()
+	nc, err := ln.dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { nc.Close() })
+	buf := make([]byte, 1000)
+	n, _ := nc.Read(buf)
+	id, _, _ := strings.Cut(string(buf[:n]), "|")
+	_, _ = nc.Write(append(ari.AppendInitReply([]byte(rac+"\r\n"), id, ch, ari.V191), '\n'))
+	return nc
+}
+
+// TestRemoteAsksWithoutReading: the answers that wait for it are bounded.
+func TestRemoteAsksWithoutReading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, ln := startMetadata(t, proxy.MetadataConfig{Config: proxy.Config{MaxUnsent: 10_000, Robust: true}})
+		nc := deaf(t, ln, ari.Metadata)
+		<-m.Ready()
+		asked := 0
+		for ; asked < 100_000; asked++ {
+			if _, err := fmt.Fprintf(nc, "%x|FST|S|S1|V\r\n", asked); err != nil {
+				break
+			}
+		}
+		if asked > 5000 {
+			t.Errorf("it could ask %d times", asked)
+		}
+		connectMetadata(t, ln)
+	})
+}
+
+// TestRemoteDoesNotAnswer: the requests that it has and has not answered are bounded, and the others wait.
 func TestRemoteDoesNotAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, ln := startData(t, proxy.DataConfig{Config: proxy.Config{MaxPending: 50, Timeout: -1}})
 		r := connectData(t, ln)
-		s := &sink{t: t}
-		for range 30 {
-			d.Subscribe("i", s)
-			d.Unsubscribe("i")
+		for i := range 1000 {
+			d.Subscribe(fmt.Sprint(i), "", &sink{t: t})
 		}
-		<-d.Done()
-		if err := d.Err(); err == nil || !strings.Contains(err.Error(), "does not answer") {
-			t.Error(err)
+		for i := range 50 {
+			r.request(fmt.Sprintf("SUB|S|%d", i))
 		}
-		for range r.lines { // until the end of the connection
+		r.silent()
+		pass(time.Hour)
+		r.silent()
+		if got := d.Stats(); got.Waiting != 950 || d.Err() != nil {
+			t.Errorf("%+v, %v", got, d.Err())
 		}
 	})
 }
@@ -132,13 +168,13 @@ func TestStorm(t *testing.T) {
 				name := fmt.Sprint("item", i)
 				for range rounds {
 					s := &sink{t: t}
-					d.Subscribe(name, s)
+					d.Subscribe(name, "", s)
 					pass(time.Duration(random.IntN(3)) * time.Millisecond)
 					d.Unsubscribe(name)
 					s.ended.Store(true)
 					pass(time.Duration(random.IntN(2)) * time.Millisecond)
 				}
-				d.Subscribe(name, &sink{t: t})
+				d.Subscribe(name, "", &sink{t: t})
 			})
 		}
 		random := rand.New(rand.NewPCG(2, 2))
@@ -232,7 +268,7 @@ func TestGarbage(t *testing.T) {
 			r.nc.Close()
 			synctest.Wait()
 		}
-		d.Subscribe("i", &sink{t: t})
+		d.Subscribe("i", "", &sink{t: t})
 		connectData(t, ln).request("SUB|S|i")
 	})
 }
@@ -282,7 +318,7 @@ func fuzzOnce(t *testing.T, said []byte, metadata bool, version uint8) {
 		stop = d.Close
 		s := &sink{t: t}
 		work = func() {
-			d.Subscribe("i", s)
+			d.Subscribe("i", "", s)
 			pass(time.Millisecond)
 			d.Unsubscribe("i")
 			s.ended.Store(true)

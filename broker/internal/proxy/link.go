@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -21,12 +22,13 @@ var (
 	ErrInit    = errors.New("the remote could not be initialised")
 	ErrLost    = errors.New("the connection with the remote was lost")
 	ErrFailure = errors.New("the remote adapter declared a failure")
+
+	// errInitReply is the ErrInit of a remote that was asked to initialise and did not do so.
+	errInitReply = fmt.Errorf("%w", ErrInit)
 )
 
 const (
-	flushTime     = time.Second      // how long a connection may take to write its farewell
-	handshakeTime = 10 * time.Second // for TLS and RAC, where Timeout sets no limit
-	tcpKeepAlive  = 15 * time.Second // between probes
+	flushTime = time.Second // how long a connection may take to write its farewell
 
 	shuttingDown = "the server is shutting down"
 )
@@ -41,42 +43,47 @@ type side interface {
 	detach(c *conn)
 }
 
-// link brings connections about, one at a time, and lives as long as its proxy.
+// link brings connections about, of which one is that of the remote, and lives as long as its proxy.
 type link struct {
 	cfg          Config
 	channel      ari.Channel
 	dataProvider string
 	side         side
-	bounds       []bound // on the requests that are pending; set before the start
+	bounds       []bound // on the requests that are pending, the most urgent first; set before the start
 	log          *slog.Logger
 	stats        counters
+	refusals     sampler // what peers without a remote can have logged
+	failures     sampler // what clients and slow remotes can have logged
 
-	ctx    context.Context
-	cancel context.CancelFunc
-	ln     net.Listener  // nil when dialing
-	conns  chan net.Conn // from the acceptor
-	ready  chan struct{}
-	done   chan struct{}
-	all    sync.WaitGroup
-	ids    atomic.Uint64
+	ctx     context.Context
+	cancel  context.CancelFunc
+	ln      net.Listener // nil when dialing
+	ready   chan struct{}
+	done    chan struct{}
+	lost    chan error // a basic proxy has lost its remote; one slot
+	all     sync.WaitGroup
+	serving sync.WaitGroup // acceptors, and accepted connections
+	ids     atomic.Uint64
+	parting atomic.Int32 // connections that write a farewell without having been initialised
 
 	notifyLn net.Listener // nil unless remotes have two connections
 
-	mu      sync.Mutex
-	taken   bool      // there is a remote; others are turned down
-	second  *notifier // there is a connection for notifications; others are turned down
-	opening *conn     // it is not asked to initialise yet
-	waiting *conn     // it has no connection for notifications yet
-	paused  bool      // waiting after a failed attempt
-	inited  bool      // ready is closed
-	since   time.Time // when the present remote was initialised; zero: none
-	err     error
+	mu          sync.Mutex
+	lobby       lobby       // peers that are opening
+	notifyLobby lobby       // the same, at the port for notifications
+	remote      *conn       // the one that has answered init, until it is detached
+	waiting     []*conn     // those that have no connection for notifications yet
+	mateless    []*notifier // those that have no other connection yet
+	inited      bool        // ready is closed
+	since       time.Time   // when the present remote was initialised; zero: none
+	lastRefusal string      // why a remote was not initialised
+	err         error
 }
 
 func newLink(cfg Config, ch ari.Channel, dataProvider string, s side) *link {
 	return &link{
 		cfg: cfg, channel: ch, dataProvider: dataProvider, side: s, log: cfg.Logger,
-		conns: make(chan net.Conn), ready: make(chan struct{}), done: make(chan struct{}),
+		ready: make(chan struct{}), done: make(chan struct{}), lost: make(chan error, 1),
 	}
 }
 
@@ -96,10 +103,10 @@ func (l *link) start(ctx context.Context) error {
 				return err
 			}
 			l.log.Info("listening for the remote adapter's notifications", "addr", l.notifyLn.Addr().String())
-			l.all.Go(l.acceptNotifiers)
+			l.serving.Go(l.acceptNotifiers)
 		}
 		l.log.Info("listening for the remote adapter", "addr", l.ln.Addr().String())
-		l.all.Go(l.accept)
+		l.serving.Go(l.accept)
 	}
 	l.all.Go(l.run)
 	return nil
@@ -110,8 +117,7 @@ func (l *link) listen(given net.Listener, addr string) (net.Listener, error) {
 	if given != nil {
 		return given, nil
 	}
-	lc := net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: tcpKeepAlive, Interval: tcpKeepAlive}}
-	ln, err := lc.Listen(l.ctx, "tcp", addr)
+	ln, err := new(net.ListenConfig).Listen(l.ctx, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("proxy %s: %w", l.cfg.Name, err)
 	}
@@ -137,8 +143,8 @@ func (l *link) NotifyAddr() net.Addr {
 // Ready returns a channel that is closed when the first remote is initialised.
 func (l *link) Ready() <-chan struct{} { return l.ready }
 
-// Done returns a channel that is closed when no remote will come any more: after Close, when a basic proxy has lost its
-// remote, or when an attempt failed after which a robust one does not try again.
+// Done returns a channel that is closed when no remote will come any more: after Close, or when a basic proxy has lost its
+// remote.
 func (l *link) Done() <-chan struct{} { return l.done }
 
 // Err tells why Done is closed; nil before, and after Close.
@@ -174,7 +180,13 @@ func (l *link) WaitReady(ctx context.Context, limit time.Duration) error {
 }
 
 // Stats returns what has been counted since the start.
-func (l *link) Stats() Stats { return l.stats.read() }
+func (l *link) Stats() Stats {
+	s := l.stats.read()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s.LastRefusal = l.lastRefusal
+	return s
+}
 
 // Close tells the remote, closes the connection and the listener, fails what is waiting, and returns when every goroutine
 // of the proxy has ended: at once, or after the second that a remote may take to read the farewell.
@@ -189,9 +201,14 @@ func (l *link) nextID(stamp string) string {
 	return strconv.FormatUint(l.ids.Add(1), 16) + stamp
 }
 
-// run is the link's own goroutine: it gets connections, and reads each to its end.
+// run is the link's own goroutine: it dials, or waits for the end of those that serve connections.
 func (l *link) run() {
-	err := l.serveAll()
+	var err error
+	if l.ln != nil {
+		err = l.serveAll()
+	} else {
+		err = l.dialAll()
+	}
 	l.mu.Lock()
 	l.err = err
 	l.mu.Unlock()
@@ -202,40 +219,16 @@ func (l *link) run() {
 	close(l.done)
 }
 
-func (l *link) serveAll() error {
-	stop := context.AfterFunc(l.ctx, l.stopListening)
-	defer func() {
-		if stop() {
-			l.stopListening()
-		}
-	}()
-	var lastDial time.Time
-	for {
-		nc, raw := l.next(&lastDial)
-		if nc == nil {
-			return nil
-		}
-		if !l.cfg.Robust && l.ln != nil {
-			_ = l.ln.Close() // it takes one remote in its life; the other port is closed when the pair is complete
-		}
-		started := time.Now()
-		inited, err := l.serve(nc, raw)
-		if l.ctx.Err() != nil {
-			return nil
-		}
-		err = fmt.Errorf("proxy %s: %w", l.cfg.Name, err)
-		switch {
-		case !l.cfg.Robust:
-			return err
-		case inited:
-			l.log.Warn("remote adapter lost; waiting for another", "error", err)
-		case l.cfg.ConnectionRecovery < 0:
-			return err
-		default:
-			l.log.Warn("remote adapter refused; waiting for another", "error", err, "not_before", started.Add(l.cfg.ConnectionRecovery))
-			l.pause(started.Add(l.cfg.ConnectionRecovery))
-		}
+// serveAll waits for the end of a proxy that listens.
+func (l *link) serveAll() (err error) {
+	select {
+	case err = <-l.lost:
+	case <-l.ctx.Done():
 	}
+	l.cancel()
+	l.stopListening()
+	l.serving.Wait()
+	return err
 }
 
 func (l *link) stopListening() {
@@ -247,17 +240,95 @@ func (l *link) stopListening() {
 	}
 }
 
-// pause turns everybody down until the given time.
-func (l *link) pause(until time.Time) {
-	l.setPaused(true)
-	l.sleep(time.Until(until))
-	l.setPaused(false)
+// dialAll serves one connection after the other. The error is that of a basic proxy which has lost its remote.
+func (l *link) dialAll() error {
+	var next time.Time
+	for {
+		l.sleep(time.Until(next))
+		if l.ctx.Err() != nil {
+			return nil
+		}
+		begun := time.Now()
+		next = begun.Add(l.cfg.ConnectionRetry)
+		raw, err := l.dial()
+		if err != nil {
+			if l.ctx.Err() == nil {
+				l.refusals.log(l.log.Warn, "cannot connect to the remote adapter", "addr", l.cfg.RemoteAddr, "error", err)
+			}
+			continue
+		}
+		if err = watchSocket(raw); err != nil {
+			l.log.Debug("cannot have the system watch a connection", "error", err)
+		}
+		c := newConn(l, raw)
+		inited, err := l.serve(c)
+		if l.ended(c, inited, err) {
+			return <-l.lost
+		}
+		if !inited {
+			next = begun.Add(max(l.cfg.ConnectionRetry, l.cfg.ConnectionRecovery))
+		}
+	}
 }
 
-func (l *link) setPaused(on bool) {
+// ended tells of the end of a connection. It reports whether the proxy ends with it.
+func (l *link) ended(c *conn, inited bool, err error) bool {
+	if l.ctx.Err() != nil {
+		return false
+	}
+	if !inited {
+		l.refused(&c.peer, err)
+		return false
+	}
+	l.tellPeer(PeerLost, c.raw, l.userOf(&c.peer), err.Error())
+	err = fmt.Errorf("proxy %s: %w", l.cfg.Name, err)
+	if l.cfg.Robust {
+		c.log.Warn("remote adapter lost; waiting for another", "error", err)
+		return false
+	}
+	l.lost <- err
+	return true
+}
+
+// refused notes a peer that has not come to a good init reply. It has failed, the proxy has not: the port stays open.
+func (l *link) refused(p *peer, err error) {
+	l.stats.refused.Add(1)
+	l.tellPeer(PeerRefused, p.raw, l.userOf(p), err.Error())
+	attrs := []any{"peer", p.raw.RemoteAddr().String(), "reason", err}
+	switch {
+	case errors.Is(err, errTaken):
+		msg := "connection refused"
+		if l.knows(p) {
+			l.stats.seconds.Add(1)
+			msg = "a second remote adapter was refused; stop one of the two, or give each a port of its own"
+		} else {
+			l.stats.probes.Add(1)
+		}
+		l.refusals.log(l.log.Warn, msg, append(attrs, "times", l.stats.refused.Load())...)
+	case errors.Is(err, errInitReply), errors.Is(err, ErrFailure):
+		l.stats.probes.Add(1)
+		l.mu.Lock()
+		l.lastRefusal = err.Error()
+		l.mu.Unlock()
+		l.refusals.log(l.log.Error, "the remote adapter was not initialised; waiting for it to connect again", attrs...)
+	default:
+		l.stats.probes.Add(1)
+		l.refusals.log(l.log.Warn, "connection refused: the peer is no remote adapter of this proxy", append(attrs, "times", l.stats.probes.Load())...)
+	}
+}
+
+// knows reports whether the peer has sent RAC.
+func (l *link) knows(p *peer) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.paused = on
+	return p.rac
+}
+
+// userOf returns the user of a peer's RAC, fit for logs; empty if there was none.
+func (l *link) userOf(p *peer) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return bounded(p.user)
 }
 
 func (l *link) sleep(d time.Duration) {
@@ -272,118 +343,129 @@ func (l *link) sleep(d time.Duration) {
 	}
 }
 
-// next returns the next connection, with TLS if it is wanted, and the transport below; nil when the proxy is to end.
-func (l *link) next(lastDial *time.Time) (nc, raw net.Conn) {
-	for l.ctx.Err() == nil {
-		if l.ln != nil {
-			select {
-			case raw = <-l.conns:
-			case <-l.ctx.Done():
-				return nil, nil
-			}
-		} else {
-			l.sleep(time.Until(lastDial.Add(l.cfg.ConnectionRetry)))
-			*lastDial = time.Now()
-			var err error
-			if raw, err = l.dial(); err != nil {
-				if l.ctx.Err() == nil {
-					l.log.Warn("cannot connect to the remote adapter", "addr", l.cfg.RemoteAddr, "error", err)
-				}
-				continue
-			}
-		}
-		nc, err := l.secure(raw)
-		if err == nil {
-			return nc, raw
-		}
-		l.log.Warn("no TLS with the peer", "peer", raw.RemoteAddr().String(), "error", err)
-		l.tellPeer(PeerRefused, raw, "", "no TLS: "+err.Error())
-		_ = raw.Close()
-		l.release(nil)
-	}
-	return nil, nil
-}
-
 func (l *link) dial() (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(l.ctx, handshakeTime)
+	ctx, cancel := context.WithTimeout(l.ctx, openingTime)
 	defer cancel()
 	if l.cfg.Dial != nil {
 		return l.cfg.Dial(ctx, "tcp", l.cfg.RemoteAddr)
 	}
-	d := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: tcpKeepAlive, Interval: tcpKeepAlive}}
-	return d.DialContext(ctx, "tcp", l.cfg.RemoteAddr)
+	return new(net.Dialer).DialContext(ctx, "tcp", l.cfg.RemoteAddr)
 }
 
-// secure does the TLS handshake.
-func (l *link) secure(raw net.Conn) (net.Conn, error) {
+// secure returns the connection, with TLS if it is to have it.
+func (l *link) secure(p *peer) (net.Conn, error) {
 	if l.cfg.TLS == nil {
-		return raw, nil
+		return p.raw, nil
 	}
-	tc := tls.Server(raw, l.cfg.TLS)
+	tc := tls.Server(p.raw, l.cfg.TLS)
 	if l.ln == nil {
-		tc = tls.Client(raw, l.cfg.TLS)
+		tc = tls.Client(p.raw, l.cfg.TLS)
 	}
-	ctx, cancel := context.WithTimeout(l.ctx, handshakeTime)
-	defer cancel()
-	err := tc.HandshakeContext(ctx)
-	if err != nil {
+	if err := tc.HandshakeContext(p.ctx); err != nil {
 		l.stats.tlsRefused.Add(1)
+		return nil, fmt.Errorf("no TLS with the peer: %w", err)
 	}
-	return tc, err
+	return tc, nil
 }
 
-// release lets the acceptors hand over the next connection; c, if not nil, is what held the place.
+// release has c stand in nobody's way any more, as it is ending. The place of the remote is free later, see leave.
 func (l *link) release(c *conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.taken, l.opening, l.waiting = false, nil, nil
-	if c != nil && c.mate != nil && l.second == c.mate {
-		l.second = nil
+	l.lobby.leave(&c.peer)
+	if i := slices.Index(l.waiting, c); i >= 0 {
+		l.waiting = slices.Delete(l.waiting, i, i+1)
 	}
 }
 
-// openingTime limits what has to happen before the init request.
-func (l *link) openingTime() time.Duration {
-	if l.cfg.Timeout > 0 {
-		return l.cfg.Timeout
-	}
-	return handshakeTime
-}
-
-// serve reads one connection to its end. The error says why it ended.
-func (l *link) serve(nc, raw net.Conn) (inited bool, err error) {
-	c := newConn(l, nc, raw)
-	l.stats.connections.Add(1)
-	c.log.Info("connected with a peer")
-	var writing sync.WaitGroup
-	writing.Go(c.write)
+// serve opens a connection and reads it to its end. The error tells why it has ended.
+func (l *link) serve(c *conn) (inited bool, err error) {
 	cancelled := make(chan struct{})
 	stop := context.AfterFunc(l.ctx, func() {
 		defer close(cancelled)
 		c.fail(ErrClosed, shuttingDown)
 	})
-	c.open()
-	c.read()
+	c.begin()
+	err = l.foreign(&c.peer)
+	if err == nil {
+		var nc net.Conn
+		if nc, err = l.secure(&c.peer); err == nil {
+			c.nc = nc
+		}
+	}
+	if err != nil {
+		c.fail(fmt.Errorf("%w: %w", ErrInit, err), "")
+	}
+	var writing sync.WaitGroup
+	writing.Go(c.write)
+	if err == nil {
+		c.open()
+		c.read()
+	}
 	if !stop() {
 		<-cancelled
 	}
 	writing.Wait()
 	c.closeMate()
-	c.stopTimer()
+	c.stopTimers()
+	if c.parting {
+		l.parting.Add(-1)
+	}
 	reason := c.reason()
 	c.pending.close(reason)
 	if c.inited.Load() {
 		l.side.detach(c)
 	}
-	l.mu.Lock()
-	l.since = time.Time{}
-	l.mu.Unlock()
-	kind := PeerRefused
-	if c.inited.Load() {
-		kind = PeerLost
-	}
-	l.tellPeer(kind, raw, c.user, reason.Error())
+	l.leave(c)
 	return c.inited.Load(), reason
+}
+
+// take has c take the place of the remote, which it reports: another may have it. One that is ending is waited for.
+func (l *link) take(c *conn) bool {
+	for {
+		l.mu.Lock()
+		old := l.remote
+		if old == nil {
+			break
+		}
+		l.mu.Unlock()
+		if !old.ending.Load() {
+			return false
+		}
+		<-old.gone
+	}
+	l.remote = c
+	l.lobby.leave(&c.peer)
+	var late []*conn
+	for _, p := range l.lobby.peers {
+		other := p.conn
+		other.late = true
+		late = append(late, other)
+	}
+	l.waiting = nil
+	strays := l.mateless
+	l.mateless = nil
+	l.mu.Unlock()
+	if !l.cfg.Robust {
+		l.stopListening() // it takes one remote in its life
+	}
+	for _, other := range late {
+		other.beLate()
+	}
+	for _, n := range strays {
+		n.cut(errTaken)
+	}
+	return true
+}
+
+// leave frees the place of the remote, if it was c's.
+func (l *link) leave(c *conn) {
+	l.mu.Lock()
+	if l.remote == c {
+		l.remote, l.since = nil, time.Time{}
+	}
+	l.mu.Unlock()
+	close(c.gone)
 }
 
 // Connected returns when the present remote was initialised; the zero time if there is none.
@@ -394,12 +476,16 @@ func (l *link) Connected() time.Time {
 }
 
 // becameReady notes that a remote is initialised.
-func (l *link) becameReady() {
+func (l *link) becameReady(c *conn) {
+	l.stats.connections.Add(1)
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.since = time.Now()
 	if !l.inited {
 		l.inited = true
 		close(l.ready)
+	}
+	l.mu.Unlock()
+	if l.cfg.OnConnected != nil {
+		l.cfg.OnConnected(c.raw.RemoteAddr())
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
+	"fmt"
 	"math/big"
 	"net"
 	"strings"
@@ -30,10 +31,11 @@ func TestOneRemoteAtATime(t *testing.T) {
 		r := connectData(t, ln)
 		connect(t, ln).gone()
 		connect(t, ln).gone()
+		synctest.Wait()
 		if !strings.Contains(text.String(), "there is a remote adapter already") || d.Stats().Refused != 2 {
 			t.Errorf("%+v\n%s", d.Stats(), text)
 		}
-		d.Subscribe("i", &sink{t: t})
+		d.Subscribe("i", "", &sink{t: t})
 		r.request("SUB|S|i") // the first is not disturbed
 		r.nc.Close()
 		synctest.Wait()
@@ -41,67 +43,41 @@ func TestOneRemoteAtATime(t *testing.T) {
 	})
 }
 
-// TestFailedAttempts has what a robust proxy does after an init that failed.
+// TestFailedAttempts: a remote that refuses to initialise has failed, and not the proxy: its port stays, and the reason is
+// told.
 func TestFailedAttempts(t *testing.T) {
-	fail := func(t *testing.T, ln *memListener) {
-		r := connect(t, ln)
-		id, _, _ := strings.Cut(r.next(), "|")
-		r.say("%s|DPI|ED|no", id)
-		r.gone()
-		synctest.Wait()
+	for _, cfg := range []proxy.Config{
+		{}, {Robust: true}, {Robust: true, ConnectionRecovery: -1}, {Robust: true, ConnectionRecovery: time.Minute},
+	} {
+		t.Run(fmt.Sprint(cfg.Robust, cfg.ConnectionRecovery), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				log, text := newLog()
+				cfg.Logger = log
+				d, ln := startData(t, proxy.DataConfig{Config: cfg})
+				begin := time.Now()
+				for range 100 {
+					r := connect(t, ln)
+					r.say(rac)
+					id, _, _ := strings.Cut(r.next(), "|")
+					r.say("%s|DPI|ED|no database", id)
+					r.expect("0|CLOSE|S|reason|S|initialisation+failed")
+					r.gone()
+					synctest.Wait()
+				}
+				if got := d.Stats(); got.Probes != 100 || got.Refused != 100 || got.Connections != 0 || !strings.Contains(got.LastRefusal, "no database") {
+					t.Errorf("%+v", got)
+				}
+				if n := strings.Count(text.String(), "level=ERROR"); n < 1 || n > 20 || !strings.Contains(text.String(), "no database") {
+					t.Errorf("%d errors are logged:\n%s", n, text)
+				}
+				connectData(t, ln)
+				<-d.Ready()
+				if time.Since(begin) != 0 || d.Err() != nil {
+					t.Errorf("ready after %v, %v", time.Since(begin), d.Err())
+				}
+			})
+		})
 	}
-	t.Run("never again", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			d, ln := startData(t, proxy.DataConfig{Config: proxy.Config{Robust: true, ConnectionRecovery: -1}, StatusItem: "s"})
-			fail(t, ln)
-			<-d.Done()
-			if !errors.Is(d.Err(), proxy.ErrInit) || !strings.Contains(d.Err().Error(), "no") {
-				t.Errorf("Err = %v", d.Err())
-			}
-			if err := d.WaitReady(t.Context(), -1); !errors.Is(err, proxy.ErrInit) {
-				t.Errorf("WaitReady: %v", err)
-			}
-			if _, err := ln.dial(); err == nil {
-				t.Error("it still listens")
-			}
-			s := &sink{t: t}
-			d.Subscribe("i", s)
-			s.expect("EOS")
-		})
-	})
-	t.Run("at once", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			d, ln := startData(t, proxy.DataConfig{Config: proxy.Config{Robust: true}})
-			fail(t, ln)
-			fail(t, ln)
-			connectData(t, ln)
-			<-d.Ready()
-		})
-	})
-	t.Run("after a pause", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			d, ln := startData(t, proxy.DataConfig{Config: proxy.Config{Robust: true, ConnectionRecovery: time.Minute}})
-			fail(t, ln)
-			connect(t, ln).gone()
-			pass(time.Minute - time.Nanosecond)
-			connect(t, ln).gone()
-			pass(time.Nanosecond)
-			synctest.Wait()
-			connectData(t, ln)
-			<-d.Ready()
-		})
-	})
-	t.Run("closed during the pause", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			d, ln := startData(t, proxy.DataConfig{Config: proxy.Config{Robust: true, ConnectionRecovery: time.Hour}})
-			fail(t, ln)
-			begin := time.Now()
-			d.Close()
-			if time.Since(begin) != 0 || d.Err() != nil {
-				t.Errorf("closed after %v with %v", time.Since(begin), d.Err())
-			}
-		})
-	})
 }
 
 func TestWaitReady(t *testing.T) {
@@ -177,7 +153,7 @@ func TestCloseWithStuckRemote(t *testing.T) {
 		id, _, _ := strings.Cut(string(buf[:n]), "|")
 		_, _ = nc.Write(append(ari.AppendInitReply(nil, id, ari.Data, ari.V191), '\n'))
 		<-d.Ready()
-		d.Subscribe("i", &sink{t: t}) // never read
+		d.Subscribe("i", "", &sink{t: t}) // never read
 		synctest.Wait()
 		begin := time.Now()
 		d.Close()
@@ -231,7 +207,7 @@ func TestDialing(t *testing.T) {
 		}
 		r := accept()
 		<-d.Ready()
-		d.Subscribe("i", &sink{t: t})
+		d.Subscribe("i", "", &sink{t: t})
 		r.request("SUB|S|i")
 		pass(time.Hour)
 		at := time.Since(begin)
@@ -314,7 +290,7 @@ func TestTLS(t *testing.T) {
 	}
 	r := newRemote(t, nc).init(ari.Data, ari.Latest)
 	<-d.Ready()
-	d.Subscribe("i", &sink{t: t})
+	d.Subscribe("i", "", &sink{t: t})
 	r.request("SUB|S|i")
 	d.Close()
 	r.expect("0|CLOSE|S|reason|S|the+server+is+shutting+down")

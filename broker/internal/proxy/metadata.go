@@ -44,8 +44,8 @@ type MetadataConfig struct {
 	// ClearOnNewRemote (robust) forgets these answers when a new remote has come.
 	ClearOnNewRemote bool
 
-	// Bounds on the requests that are sent and not answered; further ones wait for their turn, no longer than Timeout. Zero:
-	// no bound.
+	// Bounds on the requests that are sent and not answered; further ones wait, and sessions take turns. Timeout counts from
+	// the call, but for NTC and NSC from the sending. Zero: 4000.
 	MaxPendingUsers    int // NUS, NUA
 	MaxPendingMessages int // NUM
 	MaxPendingTables   int // GIS, GSC, GIT, GUI, NNT
@@ -88,10 +88,10 @@ func StartMetadata(ctx context.Context, cfg MetadataConfig) (*Metadata, error) {
 	m.answers = newAnswers(orDefault(cfg.ItemDataAge, DefaultItemDataAge), orDefault(cfg.UserItemDataAge, DefaultUserItemDataAge))
 	m.link = newLink(common, ari.Metadata, "", m)
 	m.bounds = []bound{
-		{[]ari.Method{ari.NUS, ari.NUA}, cfg.MaxPendingUsers},
-		{[]ari.Method{ari.NUM}, cfg.MaxPendingMessages},
-		{[]ari.Method{ari.GIS, ari.GSC, ari.GIT, ari.GUI, ari.NNT}, cfg.MaxPendingTables},
-		{[]ari.Method{ari.NNS, ari.NSC, ari.NTC}, cfg.MaxPendingSessions},
+		{methods: []ari.Method{ari.NUS, ari.NUA}, most: cfg.MaxPendingUsers},
+		{methods: []ari.Method{ari.NNS, ari.NSC, ari.NTC}, most: cfg.MaxPendingSessions},
+		{methods: []ari.Method{ari.GIS, ari.GSC, ari.GIT, ari.GUI, ari.NNT}, most: cfg.MaxPendingTables},
+		{methods: []ari.Method{ari.NUM}, most: cfg.MaxPendingMessages},
 	}
 	m.control.wake = make(chan struct{}, 1)
 	if err := m.start(ctx); err != nil {
@@ -108,9 +108,10 @@ func (m *Metadata) current() *conn {
 	return m.conn
 }
 
-// ask sends a request on c and waits for the answer. settled, if not nil, is called when the request has come to its end,
-// which may be after ask has returned because of its context. It is called once in any case.
-func ask[T any](ctx context.Context, m *Metadata, c *conn, method ari.Method, encode func(dst []byte, id string, v ari.Version) []byte,
+// ask sends a request of an owner, who takes turns with others, on c and waits for the answer. settled, if not nil, is called
+// when the request has come to its end, which may be after ask has returned because of its context. It is called once in any
+// case.
+func ask[T any](ctx context.Context, m *Metadata, c *conn, method ari.Method, owner string, encode func(dst []byte, id string, v ari.Version) []byte,
 	parse func(body []byte, v ari.Version) (T, error), settled func()) (T, error) {
 	type answer struct {
 		value T
@@ -125,7 +126,7 @@ func ask[T any](ctx context.Context, m *Metadata, c *conn, method ari.Method, en
 		return zero, m.unavailable(method, nil)
 	}
 	answers := make(chan answer, 1)
-	req, err := c.request(method,
+	req, err := c.request(method, owner, nil,
 		func(dst []byte, id string) []byte { return encode(dst, id, c.version) },
 		func(body []byte, err error) {
 			var a answer
@@ -150,7 +151,7 @@ func ask[T any](ctx context.Context, m *Metadata, c *conn, method ari.Method, en
 		}
 		return a.value, nil
 	case <-ctx.Done():
-		if _, removed := c.pending.withdraw(req); removed {
+		if c.pending.withdraw(req) {
 			settled() // it was waiting for its turn
 		}
 		return zero, fmt.Errorf("proxy %s: %s: %w", m.link.cfg.Name, method, context.Cause(ctx))
@@ -168,19 +169,19 @@ func (m *Metadata) refused(c *conn, method ari.Method, err error) error {
 			ClientMessage: provider.Text(r.ClientMessage), Session: r.Session.S,
 		}
 	case errors.Is(err, errTimeout):
-		c.log.Warn("request timed out", "method", method.String())
+		m.failures.log(c.log.Warn, "request timed out", "method", method.String())
 		return m.unavailable(method, err)
 	case errors.Is(err, ErrLost), errors.Is(err, ErrFailure), errors.Is(err, ErrClosed):
 		return m.unavailable(method, err)
 	}
-	c.log.Warn("reply not understood", "method", method.String(), "error", err)
+	m.failures.log(c.log.Warn, "reply not understood", "method", method.String(), "error", err)
 	return &provider.Error{Kind: provider.Generic, Message: fmt.Sprintf("%s: the reply cannot be understood: %v", method, err)}
 }
 
 // logRefusal notes what an adapter should not do. That it refuses is its right, and known to the kernel.
 func (m *Metadata) logRefusal(c *conn, r *refusal) {
 	if r.Kind == ari.KindGeneric || r.Kind == ari.KindFailure {
-		c.log.Warn("the remote adapter could not serve a request", "method", r.method.String(), "error", r)
+		m.failures.log(c.log.Warn, "the remote adapter could not serve a request", "method", r.method.String(), "error", r)
 	}
 }
 

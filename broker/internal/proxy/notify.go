@@ -2,76 +2,104 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/lightstreamer-go/lightstreamer/internal/ari"
 )
 
+// pairTime is how long two connections that do not both send RAC have to wait before they are taken for a pair: others that
+// do may still come.
+const pairTime = time.Second
+
 // notifier is the second connection with a remote of ARI 1.9.0 and before: it brings the notifications, and is never written
-// to. Its goroutine is the link's, and is waited for by the conn it is paired with. The first of each port that come are a
-// pair; there is nothing on the wire by which they could be told apart.
+// to. Its goroutine is waited for by the conn it is paired with.
+//
+// Nothing on the wire says which two connections are a pair. They come from the same address, and if both have sent RAC, with
+// the same user: then they are paired at once. Remotes of ARI 1.8.0 send none; the one that came at the time that is nearest
+// is taken for theirs, a second later. So a stray connection is no remote's, unless it comes from the same address at the same
+// time and says the same.
 type notifier struct {
-	link    *link
-	nc, raw net.Conn // as those of conn; nc is set when the handshake is over
-	log     *slog.Logger
-	done    chan struct{} // closed when the goroutine has ended
+	peer
+	link *link
+	nc   net.Conn // as that of conn; set when the handshake is over
+	log  *slog.Logger
+	done chan struct{} // closed when the goroutine has ended
 
 	// Of its goroutine.
 	lines int  // read, keepalives not counted
 	over  bool // end was called
 
 	// Guarded by link.mu.
-	secured  bool  // the handshake is over: it can be paired
 	admitted bool  // its credentials were good, or are not checked
 	conn     *conn // the other connection of the pair; nil before
+	why      error // for which it was cut
 }
 
 // acceptNotifiers is the goroutine that accepts connections on the port for notifications.
 func (l *link) acceptNotifiers() {
-	l.acceptOn(l.notifyLn, l.cfg.NotifyListener != nil, func(nc net.Conn) string {
+	l.acceptOn(l.notifyLn, func(nc net.Conn) {
 		n := &notifier{
-			link: l, nc: nc, raw: nc, done: make(chan struct{}), admitted: !l.cfg.Auth,
+			link: l, nc: nc, done: make(chan struct{}), admitted: !l.cfg.Auth,
 			log: l.log.With("peer", nc.RemoteAddr().String(), "port", "notify"),
 		}
+		n.peer = newPeer(l.ctx, nc, n.cutOff)
 		l.mu.Lock()
-		defer l.mu.Unlock()
-		switch {
-		case l.second != nil:
-			return "there is a connection for notifications already"
-		case l.paused:
-			return "waiting after a failed attempt"
+		if old := l.remote; old != nil && !old.ending.Load() {
+			l.mu.Unlock()
+			l.turnedDown(nc, errTaken)
+			n.cutOff(errTaken)
+			return
 		}
-		l.second = n
-		l.all.Go(n.run)
-		return ""
+		displaced, ok := l.notifyLobby.enter(&n.peer)
+		if ok {
+			l.serving.Go(n.run)
+		}
+		l.mu.Unlock()
+		l.admit(&n.peer, displaced, ok)
 	})
+}
+
+// cutOff ends a connection without a mate.
+func (n *notifier) cutOff(why error) {
+	n.link.mu.Lock()
+	n.why = why
+	n.link.mu.Unlock()
+	n.cancel()
+	_ = n.raw.Close()
 }
 
 // run is the notifier's goroutine.
 func (n *notifier) run() {
+	l := n.link
 	defer close(n.done)
-	stop := context.AfterFunc(n.link.ctx, func() { _ = n.raw.Close() })
+	defer n.raw.Close()
+	defer n.cancel()
+	stop := context.AfterFunc(l.ctx, func() { _ = n.raw.Close() })
 	defer stop()
-	limit := n.link.openingTime()
-	alone := time.AfterFunc(limit, func() {
+	alone := time.AfterFunc(openingTime, func() {
 		if n.mate() == nil {
-			n.log.Warn("connection for notifications dropped: no other connection came with it")
-			_ = n.raw.Close()
+			n.cutOff(errors.New("no other connection came with it"))
 		}
 	})
 	defer alone.Stop()
-	defer n.raw.Close()
-	nc, err := n.link.secure(n.raw)
+	again := time.AfterFunc(pairTime, l.matchAgain)
+	defer again.Stop()
+	nc, err := net.Conn(nil), l.foreign(&n.peer)
+	if err == nil {
+		nc, err = l.secure(&n.peer)
+	}
 	if err != nil {
-		n.end(fmt.Errorf("no TLS with the peer: %w", err), "")
+		n.end(err, "")
 		return
 	}
 	n.nc = nc
-	n.link.pair(func() { n.secured = true })
-	reason, err := n.link.readLines(n.nc, n.line, n.ending, n.watched)
+	l.pair(func() { l.mateless = append(l.mateless, n) })
+	reason, err := l.readLines(n.nc, n.line, n.ending, n.inited)
 	if err != nil {
 		n.end(err, reason)
 	}
@@ -90,7 +118,7 @@ func (n *notifier) ending() bool {
 	return c != nil && c.ending.Load()
 }
 
-func (n *notifier) watched() bool {
+func (n *notifier) inited() bool {
 	c := n.mate()
 	return c != nil && c.inited.Load()
 }
@@ -103,16 +131,22 @@ func (n *notifier) end(err error, reason string) {
 	n.over = true
 	l := n.link
 	l.mu.Lock()
-	if l.second == n {
-		l.second = nil
+	l.notifyLobby.leave(&n.peer)
+	if i := slices.Index(l.mateless, n); i >= 0 {
+		l.mateless = slices.Delete(l.mateless, i, i+1)
 	}
 	c := n.conn
+	if n.why != nil {
+		err = n.why
+	}
 	l.mu.Unlock()
 	switch {
 	case l.ctx.Err() != nil:
 		err, reason = ErrClosed, shuttingDown
 	case c == nil:
-		n.log.Warn("connection for notifications lost", "error", err)
+		l.stats.refused.Add(1)
+		l.stats.probes.Add(1)
+		l.refusals.log(n.log.Warn, "connection for notifications dropped", "reason", err)
 	default:
 		err = fmt.Errorf("on the connection for notifications: %w", err)
 		if reason == "" {
@@ -164,13 +198,19 @@ func (n *notifier) credentials(line ari.Line) {
 		return
 	}
 	user, ok := n.link.admits(params)
-	n.log.Info("credentials received", "user", bounded(user))
 	if !ok {
 		n.end(fmt.Errorf("%w: user %q or its password refused", ErrInit, bounded(user)), "wrong user or password")
 		_ = n.raw.Close()
 		return
 	}
-	n.link.pair(func() { n.admitted = true })
+	odd := false
+	n.link.pair(func() {
+		n.admitted, n.known, n.rac, n.user = true, true, true, user
+		odd = n.conn != nil && n.conn.rac && n.conn.user != user
+	})
+	if odd {
+		n.refuse("the two connections have different users")
+	}
 }
 
 // notification handles a line of the other connection, after init.
@@ -189,23 +229,57 @@ func (c *conn) notification(l ari.Line, err error) {
 	}
 }
 
-// pair notes a change, joins the two connections if both are there, and has init asked for when nothing is missing any more.
+// pair notes a change, joins connections that belong together, and has init asked for where nothing is missing any more.
 func (l *link) pair(change func()) {
 	l.mu.Lock()
 	change()
-	if c, n := l.waiting, l.second; c != nil && n != nil && n.secured {
-		c.mate, n.conn, l.waiting = n, c, nil
-		if !l.cfg.Robust {
-			_ = l.notifyLn.Close() // it takes one remote in its life
+	l.match()
+	var invited []*conn
+	for _, c := range l.waiting {
+		if c.admitted && (!l.cfg.twoConnections() || c.mate != nil && c.mate.admitted) {
+			invited = append(invited, c)
 		}
 	}
-	c := l.opening
-	invite := c != nil && c.admitted && (!l.cfg.twoConnections() || c.mate != nil && c.mate.admitted)
-	if invite {
-		l.opening = nil
-	}
+	l.waiting = slices.DeleteFunc(l.waiting, func(c *conn) bool { return slices.Contains(invited, c) })
 	l.mu.Unlock()
-	if invite {
+	for _, c := range invited {
 		c.sendInit()
 	}
 }
+
+// matchAgain joins what has waited for better company.
+func (l *link) matchAgain() { l.pair(func() {}) }
+
+// match joins connections that belong together. mu is held.
+func (l *link) match() {
+	for _, c := range l.waiting {
+		if c.mate != nil {
+			continue
+		}
+		if n := l.mateOf(c); n != nil {
+			c.mate, n.conn = n, c
+			l.notifyLobby.leave(&n.peer)
+			l.mateless = slices.DeleteFunc(l.mateless, func(other *notifier) bool { return other == n })
+		}
+	}
+}
+
+// mateOf returns the connection for notifications that belongs to c; nil if there is none, or it is too early to tell. mu is
+// held.
+func (l *link) mateOf(c *conn) *notifier {
+	now := time.Now()
+	var best *notifier
+	for _, n := range l.mateless {
+		switch {
+		case n.addr != c.addr, c.rac && n.rac && c.user != n.user:
+		case c.rac && n.rac:
+			return n
+		case l.cfg.Auth, now.Sub(c.came) < pairTime, now.Sub(n.came) < pairTime:
+		case best == nil || distance(c, n) < distance(c, best):
+			best = n
+		}
+	}
+	return best
+}
+
+func distance(c *conn, n *notifier) time.Duration { return c.came.Sub(n.came).Abs() }

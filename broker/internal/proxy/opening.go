@@ -10,44 +10,91 @@ import (
 	"github.com/lightstreamer-go/lightstreamer/internal/ari"
 )
 
-// open begins the life of a connection: the init request leaves at once, or waits for credentials, or for the other
-// connection of the pair.
+// begin limits the opening phase.
+func (c *conn) begin() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil {
+		c.opened = time.AfterFunc(openingTime, c.silent)
+	}
+}
+
+// silent ends the connection of a peer that has taken too long to tell what it is.
+func (c *conn) silent() {
+	what := "neither RAC nor an init reply came in time"
+	switch {
+	case c.invitation() != "":
+	case c.link.cfg.twoConnections():
+		what = "the connection for notifications, or credentials, did not come in time"
+	default:
+		what = "no credentials came in time"
+	}
+	c.fail(fmt.Errorf("%w: %s", ErrInit, what), what)
+}
+
+// open has the init request leave at once, or when credentials, or the other connection of the pair, have come.
 func (c *conn) open() {
 	l := c.link
-	switch {
-	case l.cfg.twoConnections():
-		c.setTimer(l.openingTime(), "the connection for notifications, or credentials, did not come in time")
-	case l.cfg.Auth:
-		c.setTimer(l.openingTime(), "no credentials came in time")
+	l.mu.Lock()
+	if old := l.remote; old != nil && !old.ending.Load() {
+		c.late = true
+	}
+	late := c.late
+	l.mu.Unlock()
+	if late {
+		c.beLate()
+		return
 	}
 	l.pair(func() {
 		if c.ending.Load() {
-			return // the place may be another's already
+			return
 		}
-		c.admitted, l.opening = !l.cfg.Auth, c
-		if l.cfg.twoConnections() {
-			l.waiting = c
-		}
+		c.admitted = !l.cfg.Auth
+		l.waiting = append(l.waiting, c)
 	})
+	if l.cfg.twoConnections() {
+		c.setTimer(&c.again, pairTime, l.matchAgain)
+	}
 }
 
-// setTimer ends the connection after d, unless it is stopped or set again; 0 sets none.
-func (c *conn) setTimer(d time.Duration, what string) {
-	c.stopTimer()
-	if d <= 0 {
+// beLate ends a connection for which there is no place: at once if the peer has sent RAC, which tells whether it understands
+// CLOSE. Else it may still do so for a short time.
+func (c *conn) beLate() {
+	if c.link.knows(&c.peer) {
+		c.fail(errTaken, errTaken.Error())
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.timer = time.AfterFunc(d, func() { c.fail(fmt.Errorf("%w: %s", ErrInit, what), what) })
+	c.setTimer(&c.opened, lateTime, func() { c.fail(errTaken, "") })
 }
 
-func (c *conn) stopTimer() {
+// setTimer sets one of c's timers anew; 0 sets none. It does nothing when c is ending.
+func (c *conn) setTimer(timer **time.Timer, d time.Duration, f func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.timer != nil {
-		c.timer.Stop()
-		c.timer = nil
+	if *timer != nil {
+		(*timer).Stop()
+		*timer = nil
+	}
+	if d > 0 && c.err == nil {
+		*timer = time.AfterFunc(d, f)
+	}
+}
+
+func (c *conn) stopTimers() {
+	c.setTimer(&c.opened, 0, nil)
+	c.setTimer(&c.timer, 0, nil)
+	c.setTimer(&c.again, 0, nil)
+}
+
+// identified notes that the peer has said what it is. It has the time of a request then to answer init.
+func (c *conn) identified() {
+	l := c.link
+	l.mu.Lock()
+	c.known = true
+	late := c.late
+	l.mu.Unlock()
+	if !late && c.invitation() != "" {
+		c.setTimer(&c.opened, 0, nil)
 	}
 }
 
@@ -65,6 +112,8 @@ func (c *conn) opening(l ari.Line, err error) {
 		c.credentials(l)
 	case c.invitation() == "" && c.link.cfg.Auth:
 		c.fail(fmt.Errorf("%w: no credentials were sent", ErrInit), "")
+	case c.isLate():
+		c.fail(errTaken, errTaken.Error())
 	case l.Method == ari.FAL:
 		// Its version, and so its encoding, is not known yet.
 		c.failure(l, ari.Latest)
@@ -102,14 +151,25 @@ func (c *conn) credentials(l ari.Line) {
 		c.mu.Unlock()
 	}
 	user, ok := c.link.admits(params)
-	sdk, _ := ari.Lookup(params, ari.ParamSDK)
-	c.user = bounded(user)
-	c.log.Info("credentials received", "user", c.user, "sdk", bounded(sdk.S))
 	if !ok {
 		c.fail(fmt.Errorf("%w: user %q or its password refused", ErrInit, bounded(user)), "wrong user or password")
 		return
 	}
-	c.link.pair(func() { c.admitted = true })
+	sdk, _ := ari.Lookup(params, ari.ParamSDK)
+	c.sdk = bounded(sdk.S)
+	c.link.pair(func() { c.admitted, c.rac, c.user = true, true, user })
+	if c.isLate() {
+		c.fail(errTaken, errTaken.Error())
+		return
+	}
+	c.identified()
+}
+
+// isLate reports whether there is a remote already.
+func (c *conn) isLate() bool {
+	c.link.mu.Lock()
+	defer c.link.mu.Unlock()
+	return c.late
 }
 
 // admits says whether the credentials of a RAC are good, and whose they are.
@@ -152,16 +212,25 @@ func (c *conn) sendInit() {
 	c.mu.Lock()
 	c.initID = id
 	c.mu.Unlock()
-	c.setTimer(cfg.Timeout, "no init reply in time")
-	c.send(func(dst []byte) []byte { return ari.AppendInit(dst, id, c.link.channel, params) })
+	c.setTimer(&c.timer, cfg.Timeout, func() {
+		const what = "no init reply in time"
+		c.fail(fmt.Errorf("%w: %s; see the parameter timeout", errInitReply, what), what)
+	})
+	c.link.mu.Lock()
+	known := c.known
+	c.link.mu.Unlock()
+	if known {
+		c.identified()
+	}
+	c.w.request(func(dst []byte) []byte { return ari.AppendInit(dst, id, c.link.channel, params) })
 }
 
 // initReply settles the version. From its return on, requests flow.
 func (c *conn) initReply(l ari.Line) {
-	c.stopTimer()
+	c.stopTimers()
 	f, isError, err := ari.ParseError(l.Method, l.Body, 0)
 	if isError {
-		c.fail(fmt.Errorf("%w: the remote adapter answers: %s", ErrInit, bounded(f.Message.S)), "initialisation failed")
+		c.fail(fmt.Errorf("%w: the remote adapter answers: %s", errInitReply, bounded(f.Message.S)), "initialisation failed")
 		return
 	}
 	var reply ari.InitReply
@@ -169,27 +238,30 @@ func (c *conn) initReply(l ari.Line) {
 		reply, err = ari.ParseInitReply(l.Body)
 	}
 	if err != nil {
-		c.fail(fmt.Errorf("%w: %w", ErrInit, err), "protocol error: malformed init reply")
+		c.fail(fmt.Errorf("%w: %w", errInitReply, err), "protocol error: malformed init reply")
 		return
 	}
 	if c.version, err = ari.Accept(reply); err != nil {
-		c.fail(fmt.Errorf("%w: %w", ErrInit, err), err.Error())
+		c.fail(fmt.Errorf("%w: %w", errInitReply, err), err.Error())
 		return
 	}
 	c.mu.Lock()
 	// Having agreed on an older version, a remote that asked for CLOSE does not expect it any more.
 	c.mayClose = c.version.AtLeast(ari.V183)
-	over := c.err != nil
 	c.mu.Unlock()
-	if over {
+	if !c.link.take(c) {
+		c.fail(errTaken, errTaken.Error())
+		return
+	}
+	if c.ending.Load() {
 		return
 	}
 	c.inited.Store(true)
 	c.watchMate()
-	c.log.Info("remote adapter initialised", "version", c.version.String())
-	c.link.tellPeer(PeerConnected, c.raw, c.user, "")
+	c.log.Info("remote adapter initialised", "version", c.version.String(), "user", bounded(c.user), "sdk", c.sdk)
+	c.link.tellPeer(PeerConnected, c.raw, bounded(c.user), "")
 	c.link.side.attach(c)
-	c.link.becameReady()
+	c.link.becameReady(c)
 }
 
 // watchMate begins to limit the silence of the other connection of the pair, whose reader may be waiting already.

@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"crypto/tls"
 	"errors"
 	"regexp"
 	"strings"
@@ -101,7 +102,7 @@ func TestVersions(t *testing.T) {
 		t.Run(tt.answer, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d, ln := startData(t, proxy.DataConfig{})
-				d.Subscribe("a b", &sink{t: t})
+				d.Subscribe("a b", "", &sink{t: t})
 				r := connect(t, ln)
 				r.say(rac)
 				id := strings.SplitN(r.next(), "|", 2)[0]
@@ -111,10 +112,11 @@ func TestVersions(t *testing.T) {
 						t.Errorf("the proxy says %q, want CLOSE", line)
 					}
 					r.gone()
-					<-d.Done()
-					if !errors.Is(d.Err(), proxy.ErrInit) && !errors.Is(d.Err(), proxy.ErrFailure) {
-						t.Errorf("Err = %v", d.Err())
+					synctest.Wait()
+					if got := d.Stats(); d.Err() != nil || got.Probes != 1 || got.LastRefusal == "" && !strings.HasPrefix(tt.answer, "MPI") {
+						t.Errorf("Err = %v, %+v", d.Err(), got)
 					}
+					connectData(t, ln).request("SUB|S|a b")
 					return
 				}
 				r.request(tt.sub)
@@ -139,7 +141,8 @@ func TestNoCloseUnlessAskedFor(t *testing.T) {
 		id := strings.SplitN(r.next(), "|", 2)[0]
 		r.say("%s|DPI|E|no", id)
 		r.gone()
-		<-d.Done()
+		connectData(t, ln)
+		<-d.Ready()
 	})
 }
 
@@ -179,9 +182,14 @@ func TestCredentials(t *testing.T) {
 					r.expect("0|CLOSE|S|reason|S|wrong+user+or+password")
 				}
 				r.gone()
-				<-m.Done()
-				if !errors.Is(m.Err(), proxy.ErrInit) {
-					t.Errorf("Err = %v", m.Err())
+				synctest.Wait()
+				if got := m.Stats(); got.Probes != 1 || m.Err() != nil {
+					t.Errorf("%+v, %v", got, m.Err())
+				}
+				r = connect(t, ln)
+				r.say("1|RAC|S|user|S|user1|S|password|S|secret")
+				if line := r.next(); !strings.Contains(line, "|MPI|") {
+					t.Errorf("the proxy says %q to the next one", line)
 				}
 				if strings.Contains(strings.ToLower(text.String()), "secret") {
 					t.Errorf("a password is in the log:\n%s", text)
@@ -221,7 +229,8 @@ func TestOpeningErrors(t *testing.T) {
 					t.Errorf("the proxy says %q, want CLOSE", line)
 				}
 				r.gone()
-				<-d.Done()
+				connectData(t, ln)
+				<-d.Ready()
 			})
 		})
 	}
@@ -254,19 +263,47 @@ func TestKeepalivesBeforeInit(t *testing.T) {
 	})
 }
 
-func TestInitTimeout(t *testing.T) {
-	for name, cfg := range map[string]proxy.Config{
-		"init":        {Timeout: 3 * time.Second},
-		"credentials": {Timeout: 3 * time.Second, Auth: true, Credentials: []proxy.Credential{{User: "u"}}},
+// TestOpeningTime has how long a peer may take over what comes before requests.
+func TestOpeningTime(t *testing.T) {
+	auth := proxy.Config{Timeout: 10 * time.Hour, Auth: true, Credentials: []proxy.Credential{{User: "u"}}}
+	tls := proxy.Config{Timeout: -1, TLS: &tls.Config{}}
+	for _, tt := range []struct {
+		name string
+		cfg  proxy.Config
+		said string // each second
+		want time.Duration
+	}{
+		{"silence", proxy.Config{Timeout: 10 * time.Hour}, "", 10 * time.Second},
+		{"silence, no time-out", proxy.Config{Timeout: -1}, "", 10 * time.Second},
+		{"a byte now and then", proxy.Config{Timeout: 10 * time.Hour}, "1", 10 * time.Second},
+		{"no credentials", auth, "", 10 * time.Second},
+		{"keepalives in place of credentials", auth, "KEEPALIVE\r\n", 10 * time.Second},
+		{"no TLS", tls, "", 10 * time.Second},
+		{"a slow initialisation", proxy.Config{Timeout: time.Minute}, "KEEPALIVE\r\n", time.Minute},
+		{"silence, short time-out", proxy.Config{Timeout: 3 * time.Second}, "", 3 * time.Second},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				d, ln := startData(t, proxy.DataConfig{Config: cfg})
+				d, ln := startData(t, proxy.DataConfig{Config: tt.cfg})
 				begin := time.Now()
-				connect(t, ln)
-				<-d.Done()
-				if took := time.Since(begin); took != 3*time.Second || !errors.Is(d.Err(), proxy.ErrInit) {
-					t.Errorf("ended after %v with %v", took, d.Err())
+				r := connect(t, ln)
+				over := make(chan struct{})
+				go func() {
+					defer close(over)
+					for range r.lines { // until the end of the connection
+					}
+				}()
+				for tick := time.NewTicker(time.Second); ; {
+					select {
+					case <-over:
+						if took := time.Since(begin); took != tt.want || d.Err() != nil {
+							t.Errorf("ended after %v, %v", took, d.Err())
+						}
+						return
+					case <-tick.C:
+						_ = r.nc.SetWriteDeadline(time.Now().Add(time.Millisecond))
+						_, _ = r.nc.Write([]byte(tt.said))
+					}
 				}
 			})
 		})
@@ -275,6 +312,7 @@ func TestInitTimeout(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			d, ln := startData(t, proxy.DataConfig{Config: proxy.Config{Timeout: -1}})
 			r := connect(t, ln)
+			r.say(rac)
 			id := strings.SplitN(r.next(), "|", 2)[0]
 			pass(time.Hour)
 			r.say("%s", ari.AppendInitReply(nil, id, ari.Data, ari.V191))

@@ -1,226 +1,306 @@
 package proxy
 
 import (
+	"container/list"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lightstreamer-go/lightstreamer/internal/ari"
 )
 
-var (
-	errTimeout        = errors.New("no answer in time")
-	errTooManyPending = errors.New("the remote does not answer: too many requests wait for it")
+const (
+	// lateTimer is how late the timer of the time-outs may fire without a doubt. A timer that fires
+	// later was held up together with the whole process: replies may be waiting in the socket.
+	lateTimer = 100 * time.Millisecond
+	// catchUp is what the reader gets then, to read what is there before requests are failed.
+	catchUp = 2 * time.Second
 )
 
-// request is one request that waits for its reply.
+var errTimeout = errors.New("no answer in time")
+
+// request is one request that waits for its reply, or to be sent.
 type request struct {
 	id     string
 	method ari.Method
+	owner  string // who takes turns with others; see fairQueue
 	encode func(dst []byte) []byte
-	// done gets the body of the reply, valid during the call only, or why there is none: errTimeout, or the reason the
-	// connection was lost. It is called once, from the reader, from the timer or from the end of the connection, without
-	// a lock; it must not block.
+	// done gets the body of the reply, valid during the call only, or why there is none:
+	// errTimeout, or the reason the connection was lost. It is called once, from the reader, from
+	// the timer or from the end of the connection, without a lock; it must not block.
 	done func(body []byte, err error)
 
 	// Guarded by pending.mu.
-	due   time.Time // zero: never
-	gone  bool      // done was called, or is about to be
-	sent  bool
-	group *group // whose place it holds, or waits for; nil: none
+	lane    *lane
+	tickets []ticket // its places in the lane's queue, one for each owner; none when it does not wait
+	others  []string // further owners
+	behind  *request // the request that has to be sent before it; nil if it has no such
+	then    *request // the one that waits for this one to be sent
+	sent    time.Time
+	due     time.Time     // zero: never
+	inDue   *list.Element // of pending.due
+	state   requestState
 }
 
-// bound limits how many requests of some methods are sent and not answered; those above wait for a place, no longer than
-// for an answer.
-type bound struct {
-	methods []ari.Method
-	most    int // 0: no limit
-}
+type requestState uint8
 
-// group is a bound at work.
-type group struct {
-	most    int
-	held    int // places
-	waiting []*request
-}
+const (
+	requestWaits  requestState = iota // to be sent
+	requestIsSent                     // and not answered
+	requestIsOver                     // done was called, or is about to be, or it was withdrawn
+)
 
-// pending holds the requests of one connection that wait for replies, or to be sent.
+// pending holds the requests of one connection that wait for replies, or to be sent. A request waits
+// while its lane has as many unanswered ones as its window allows, while the connection has, or while
+// too many bytes are unsent; owners take turns then. Nothing here fails for the number of requests.
 type pending struct {
 	timeout time.Duration // 0: none
-	max     int
-	groups  map[ari.Method]*group
-	// write puts a line into the connection's buffer. It is called with mu held, which keeps the order of requests.
-	write func(encode func(dst []byte) []byte) error
-	// broken is told, without mu, that write has failed outside of add.
-	broken func(error)
+	max     int           // unanswered requests, of all lanes
+	lanes   []*lane       // the first ones go first
+	byName  map[ari.Method]*lane
+	out     *writer // its methods are called with mu held, which keeps the order of requests
+	waiting *atomic.Int64
 
 	mu      sync.Mutex
-	byID    map[string]*request
-	queue   []*request // in the order of due, which is that of adding; those gone leave when they come to the front
+	byID    map[string]*request // sent and not answered
+	due     list.List           // of *request, in the order of their times
 	timer   *time.Timer
-	running sync.WaitGroup // the timer, from arming until it was stopped or has run
+	armed   time.Time // when timer is to fire
+	graced  bool      // the reader has been given time to catch up
+	running sync.WaitGroup
 	closed  error
 }
 
-func newPending(timeout time.Duration, limit int, bounds []bound, write func(func([]byte) []byte) error, broken func(error)) *pending {
-	p := &pending{timeout: timeout, max: limit, groups: make(map[ari.Method]*group), write: write, broken: broken, byID: make(map[string]*request)}
+// newPending returns an empty one. waiting counts the requests that are not sent.
+func newPending(timeout time.Duration, limit int, bounds []bound, out *writer, waiting *atomic.Int64) *pending {
+	p := &pending{
+		timeout: timeout, max: limit, byName: make(map[ari.Method]*lane), out: out, waiting: waiting,
+		byID: make(map[string]*request),
+	}
 	for _, b := range bounds {
-		if b.most <= 0 {
-			continue
-		}
-		g := &group{most: b.most}
+		l := newLane(b)
+		p.lanes = append(p.lanes, l)
 		for _, m := range b.methods {
-			p.groups[m] = g
+			p.byName[m] = l
 		}
 	}
 	return p
 }
 
-// add starts the waiting of r, and sends it as soon as its group has a place. The error is the reason for which the
-// connection has ended, errTooManyPending, or that of write; done is not called then.
-func (p *pending) add(r *request) error {
+// patient reports whether the time of a request begins when it is sent. That is so of requests whose
+// loss would leave the remote with a wrong picture; nobody waits for their answers. The others have
+// somebody waiting, for whom time begins with the question.
+func patient(m ari.Method) bool {
+	return m == ari.SUB || m == ari.USB || m == ari.NTC || m == ari.NSC
+}
+
+// add sends r, or has it wait for its turn; behind, if not nil, is a request that has to leave before.
+// The error is the reason for which the connection has ended; done is not called then.
+func (p *pending) add(r, behind *request) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed != nil {
 		return p.closed
 	}
-	if len(p.byID) >= p.max {
-		return errTooManyPending
+	r.lane = p.byName[r.method]
+	if !patient(r.method) {
+		p.setDue(r, time.Now())
 	}
-	r.group = p.groups[r.method]
-	if g := r.group; g != nil && g.held >= g.most {
-		g.waiting = append(g.waiting, r)
-	} else if err := p.start(r); err != nil {
-		return err
+	p.waiting.Add(1)
+	switch {
+	case behind != nil && behind.state == requestWaits:
+		r.behind, behind.then = behind, r
+	case r.lane.waiting == 0 && p.mayStart(r.lane):
+		p.start(r)
+	default:
+		r.lane.push(r)
 	}
+	return nil
+}
+
+// mayStart reports whether a request of the lane may be sent. mu is held.
+func (p *pending) mayStart(l *lane) bool {
+	return l.held < l.window && len(p.byID) < p.max && p.out.room()
+}
+
+// start sends r, which is in no queue. mu is held.
+func (p *pending) start(r *request) {
+	now := time.Now()
+	r.state, r.sent = requestIsSent, now
+	r.lane.held++
 	p.byID[r.id] = r
-	if p.timeout > 0 {
-		r.due = time.Now().Add(p.timeout)
-		p.queue = append(p.queue, r)
-		p.arm()
+	p.waiting.Add(-1)
+	if patient(r.method) {
+		p.setDue(r, now)
 	}
-	return nil
+	p.out.request(r.encode)
+	r.encode = nil // it may hold much, and the answer may take long
+	if next := r.then; next != nil {
+		r.then, next.behind = nil, nil
+		next.lane.push(next)
+	}
 }
 
-// start sends r. mu is held.
-func (p *pending) start(r *request) error {
-	r.sent = true
-	if r.group != nil {
-		r.group.held++
+// pump sends what may be sent. mu is held.
+func (p *pending) pump() {
+	for _, l := range p.lanes {
+		for l.waiting > 0 && p.mayStart(l) {
+			p.start(l.pop())
+		}
 	}
-	return p.write(r.encode)
 }
 
-// over gives the place of a request that is not pending any more to the next one that waits for it. mu is held.
-func (p *pending) over(r *request) error {
-	g := r.group
-	if g == nil || !r.sent {
-		return nil
+// drained is called by the writer's goroutine when it has written.
+func (p *pending) drained() {
+	if p.waiting.Load() == 0 {
+		return
 	}
-	g.held--
-	for len(g.waiting) > 0 && g.held < g.most {
-		next := g.waiting[0]
-		g.waiting = g.waiting[1:]
-		if next.gone && !needed(next.method) {
-			continue
-		}
-		if err := p.start(next); err != nil {
-			return err
-		}
-		if next.gone {
-			g.held--
-		}
-	}
-	return nil
-}
-
-// needed says whether a request is sent even when nobody waits for its answer any more: what it ends would go on for the
-// remote.
-func needed(m ari.Method) bool { return m == ari.USB || m == ari.NTC || m == ari.NSC }
-
-// withdraw keeps r from being sent, if it has not been. Removed says that it was still pending; done will not be called.
-func (p *pending) withdraw(r *request) (unsent, removed bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if r.sent {
-		return false, false
+	if p.closed == nil {
+		p.pump()
 	}
-	removed = !r.gone
-	r.gone = true
-	delete(p.byID, r.id)
-	if g := r.group; g != nil {
-		if i := slices.Index(g.waiting, r); i >= 0 {
-			g.waiting = slices.Delete(g.waiting, i, i+1)
-		}
-	}
-	return true, removed
 }
 
-// arm sets the timer to the first request of the queue, if it is not set. mu is held.
+// share has r take turns as a request of another owner, too, if it still waits.
+func (p *pending) share(r *request, owner string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if r.state != requestWaits {
+		return
+	}
+	r.others = append(r.others, owner)
+	if r.behind == nil {
+		r.lane.pushFor(r, owner)
+	}
+}
+
+// withdraw keeps r from being sent, if it still waits, which it reports; done will not be called then.
+func (p *pending) withdraw(r *request) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if r.state != requestWaits {
+		return false
+	}
+	p.drop(r)
+	return true
+}
+
+// wasSent reports whether r has left. It is for requests of connections that have ended.
+func (r *request) wasSent() bool { return !r.sent.IsZero() }
+
+// drop ends a request that waits to be sent. mu is held.
+func (p *pending) drop(r *request) {
+	if r.behind != nil {
+		r.behind.then, r.behind = nil, nil
+	} else {
+		r.lane.remove(r)
+	}
+	p.waiting.Add(-1)
+	p.end(r)
+}
+
+// end notes that r is over. mu is held.
+func (p *pending) end(r *request) {
+	r.state = requestIsOver
+	if r.inDue != nil {
+		p.due.Remove(r.inDue)
+		r.inDue = nil
+	}
+}
+
+// free ends a request that was sent, and gives its place to the next one. mu is held.
+func (p *pending) free(r *request) {
+	delete(p.byID, r.id)
+	r.lane.held--
+	p.end(r)
+}
+
+// setDue begins the time of a request. The time is the same for all, so that the list stays in order.
+// mu is held.
+func (p *pending) setDue(r *request, now time.Time) {
+	if p.timeout <= 0 {
+		return
+	}
+	r.due = now.Add(p.timeout)
+	r.inDue = p.due.PushBack(r)
+	p.arm()
+}
+
+// arm sets the timer to the first request, if it is not set. mu is held.
 func (p *pending) arm() {
-	if p.timer != nil || len(p.queue) == 0 {
+	if first := p.due.Front(); first != nil {
+		p.armFor(first.Value.(*request).due)
+	}
+}
+
+func (p *pending) armFor(at time.Time) {
+	if p.timer != nil {
 		return
 	}
 	p.running.Add(1)
-	p.timer = time.AfterFunc(time.Until(p.queue[0].due), p.expire)
+	p.armed = at
+	p.timer = time.AfterFunc(time.Until(at), p.expire)
 }
 
 // expire fails what is due. It runs in the timer's goroutine.
 func (p *pending) expire() {
 	defer p.running.Done()
-	p.mu.Lock()
-	p.timer = nil
-	var due []*request
-	var broken error
-	if p.closed == nil {
-		now := time.Now()
-		for len(p.queue) > 0 && (p.queue[0].gone || !p.queue[0].due.After(now)) {
-			if r := p.queue[0]; !r.gone {
-				r.gone = true
-				delete(p.byID, r.id)
-				due = append(due, r)
-			}
-			p.queue = p.queue[1:]
-		}
-		for _, r := range due { // after all of them have gone, so that none of them is sent now
-			broken = errors.Join(broken, p.over(r))
-		}
-		p.arm()
-	}
-	p.mu.Unlock()
-	if broken != nil {
-		p.broken(broken)
-	}
-	for _, r := range due {
+	for _, r := range p.takeDue() {
 		r.done(nil, fmt.Errorf("%s: %w", r.method, errTimeout))
 	}
+}
+
+func (p *pending) takeDue() (due []*request) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.timer = nil
+	if p.closed != nil {
+		return nil
+	}
+	now := time.Now()
+	if now.Sub(p.armed) > lateTimer && !p.graced {
+		p.graced = true
+		p.armFor(now.Add(catchUp))
+		return nil
+	}
+	p.graced = false
+	for e := p.due.Front(); e != nil; e = p.due.Front() {
+		r := e.Value.(*request)
+		if r.due.After(now) {
+			break
+		}
+		if r.state == requestWaits {
+			p.drop(r)
+		} else {
+			p.free(r)
+			r.lane.slow()
+		}
+		due = append(due, r)
+	}
+	p.pump() // after all of them have gone, so that none of them is sent
+	p.arm()
+	return due
 }
 
 // take ends the waiting of the request with that id; nil if none was sent.
 func (p *pending) take(id []byte) *request {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	r := p.byID[string(id)]
-	if r == nil || !r.sent {
-		p.mu.Unlock()
+	if r == nil {
 		return nil
 	}
-	delete(p.byID, r.id)
-	r.gone = true
-	for len(p.queue) > 0 && p.queue[0].gone {
-		p.queue = p.queue[1:]
-	}
-	err := p.over(r)
-	p.mu.Unlock()
-	if err != nil {
-		p.broken(err)
-	}
+	p.free(r)
+	r.lane.answered(time.Since(r.sent), p.timeout)
+	p.pump()
 	return r
 }
 
-// close fails all that wait, in the order of their ids' making as far as they have time-outs, and all that may come. When it
-// has returned, done functions are called no more.
+// close fails all that wait, and all that may come. When it has returned, done functions are called
+// no more.
 func (p *pending) close(reason error) {
 	p.mu.Lock()
 	if p.closed != nil {
@@ -231,20 +311,23 @@ func (p *pending) close(reason error) {
 	if p.timer != nil && p.timer.Stop() {
 		p.running.Done()
 	}
-	var left []*request
-	for _, r := range p.queue {
-		if !r.gone {
-			left = append(left, r)
-			delete(p.byID, r.id)
-		}
-	}
+	left := make([]*request, 0, len(p.byID))
 	for _, r := range p.byID {
 		left = append(left, r)
 	}
-	for _, r := range left {
-		r.gone = true
+	for _, l := range p.lanes {
+		for l.waiting > 0 {
+			r := l.pop()
+			for ; r != nil; r = r.then {
+				left = append(left, r)
+				p.waiting.Add(-1)
+			}
+		}
 	}
-	p.byID, p.queue, p.groups = nil, nil, nil
+	for _, r := range left {
+		p.end(r)
+	}
+	p.byID = nil
 	p.mu.Unlock()
 	for _, r := range left {
 		r.done(nil, reason)

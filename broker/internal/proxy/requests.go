@@ -24,7 +24,7 @@ func (m *Metadata) NotifyUser(ctx context.Context, u provider.User) (provider.Us
 	for _, name := range slices.Sorted(maps.Keys(u.Headers)) {
 		req.Headers = append(req.Headers, ari.Param{Name: name, Value: ari.T(u.Headers[name])})
 	}
-	reply, err := ask(ctx, m, m.current(), method, req.Append, ignoreVersion(ari.ParseUserReply), nil)
+	reply, err := ask(ctx, m, m.current(), method, "", req.Append, ignoreVersion(ari.ParseUserReply), nil)
 	if err != nil {
 		return provider.UserGrant{}, m.whileDisconnected(err)
 	}
@@ -56,20 +56,20 @@ func (m *Metadata) NotifyNewSession(ctx context.Context, user provider.Text, ses
 		req.Context = append(req.Context, ari.Param{Name: f.Name, Value: ari.Text(f.Value)})
 	}
 	c := m.beginSession(session)
-	ttl, err := ask(ctx, m, c, ari.NNS, req.Append, ignoreVersion(ari.ParseSessionReply), func() { m.sessionBegun(session) })
+	ttl, err := ask(ctx, m, c, ari.NNS, session, req.Append, ignoreVersion(ari.ParseSessionReply), func() { m.sessionBegun(session) })
 	return duration(ttl), err
 }
 
 // Items asks which items a group means: GIS.
 func (m *Metadata) Items(ctx context.Context, user provider.Text, group, session string) ([]string, error) {
 	req := ari.GetItems{User: ari.Text(user), Group: ari.T(group), Session: session}
-	return ask(ctx, m, m.current(), ari.GIS, req.Append, ari.ParseNames, nil)
+	return ask(ctx, m, m.current(), ari.GIS, session, req.Append, ari.ParseNames, nil)
 }
 
 // Schema asks which fields a schema means: GSC.
 func (m *Metadata) Schema(ctx context.Context, user provider.Text, group, schema, session string) ([]string, error) {
 	req := ari.GetSchema{User: ari.Text(user), Group: ari.T(group), Schema: ari.T(schema), Session: session}
-	return ask(ctx, m, m.current(), ari.GSC, req.Append, ari.ParseNames, nil)
+	return ask(ctx, m, m.current(), ari.GSC, session, req.Append, ari.ParseNames, nil)
 }
 
 // ItemData asks what holds for items whoever the user is: GIT. The answer has an element for each item. Items of which the
@@ -79,7 +79,7 @@ func (m *Metadata) ItemData(ctx context.Context, items []string) ([]provider.Ite
 }
 
 func (m *Metadata) askItemData(ctx context.Context, items []string) ([]provider.ItemData, error) {
-	list, err := ask(ctx, m, m.current(), ari.GIT, ari.GetItemData{Items: items}.Append, ignoreVersion(ari.ParseItemData), nil)
+	list, err := ask(ctx, m, m.current(), ari.GIT, "", ari.GetItemData{Items: items}.Append, ignoreVersion(ari.ParseItemData), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +114,7 @@ func (m *Metadata) UserItemData(ctx context.Context, user provider.Text, items [
 }
 
 func (m *Metadata) askUserItemData(ctx context.Context, user provider.Text, items []string) ([]provider.UserItemData, error) {
-	list, err := ask(ctx, m, m.current(), ari.GUI, ari.GetUserItemData{User: ari.Text(user), Items: items}.Append, ignoreVersion(ari.ParseUserItemData), nil)
+	list, err := ask(ctx, m, m.current(), ari.GUI, "", ari.GetUserItemData{User: ari.Text(user), Items: items}.Append, ignoreVersion(ari.ParseUserItemData), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +135,7 @@ func (m *Metadata) askUserItemData(ctx context.Context, user provider.Text, item
 // NotifyMessage passes on a message of a client: NUM. The response is always empty, as the wire has none.
 func (m *Metadata) NotifyMessage(ctx context.Context, user provider.Text, session, message string) (string, error) {
 	req := ari.NotifyUserMessage{User: ari.Text(user), Session: session, Message: ari.T(message)}
-	_, err := ask(ctx, m, m.current(), ari.NUM, req.Append, parseVoid, nil)
+	_, err := ask(ctx, m, m.current(), ari.NUM, session, req.Append, parseVoid, nil)
 	return "", err
 }
 
@@ -147,7 +147,7 @@ func (m *Metadata) NotifyNewTables(ctx context.Context, user provider.Text, sess
 	if err := m.waitTurn(ctx, session, t); err != nil {
 		return provider.TablesGrant{}, fmt.Errorf("proxy %s: %s: %w", m.link.cfg.Name, ari.NNT, err)
 	}
-	reply, err := ask(ctx, m, m.current(), ari.NNT, req.Append, ignoreVersion(ari.ParseTablesReply), func() { m.turnOver(session, t) })
+	reply, err := ask(ctx, m, m.current(), ari.NNT, session, req.Append, ignoreVersion(ari.ParseTablesReply), func() { m.turnOver(session, t) })
 	return provider.TablesGrant(reply), err
 }
 

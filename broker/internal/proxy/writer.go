@@ -8,39 +8,64 @@ import (
 	"github.com/lightstreamer-go/lightstreamer/internal/ari"
 )
 
-// A buffer that a burst has grown beyond this is not kept.
-const maxSpare = 64 << 10
+const (
+	// maxSpare is the size of a buffer that is kept after a burst.
+	maxSpare = 64 << 10
+	// maxAhead is how many bytes of requests may be unsent before the next ones wait where they can
+	// still take turns. As much again may be on its way into the socket.
+	maxAhead = 256 << 10
+)
 
 // writer is the way out of a connection. Any goroutine appends whole lines to pending; run swaps pending with a spare buffer
 // and writes it without the lock, so that what arrives during a write leaves with the next one.
 type writer struct {
-	max  int
-	wake chan struct{} // one slot: there is something to write, or finish was called
+	max     int           // bytes of replies that may be unsent
+	ahead   int           // bytes of which room reports that there is none
+	wake    chan struct{} // one slot: there is something to write, or finish was called
+	drained func()        // called by run after each write, without the lock; set before
 
 	mu       sync.Mutex
 	pending  []byte
+	replies  int  // bytes of pending that answer what the remote has asked
 	finished bool // nothing is accepted any more; run returns when pending is written
 }
 
 func newWriter(maxUnsent int) *writer {
-	return &writer{max: maxUnsent, wake: make(chan struct{}, 1)}
+	return &writer{max: maxUnsent, ahead: min(maxUnsent, maxAhead), wake: make(chan struct{}, 1)}
 }
 
-// line appends one line made by encode. It never blocks. The error says that the peer does not read; after finish the line
-// is dropped silently, as the connection is coming to its end.
-func (w *writer) line(encode func(dst []byte) []byte) error {
+// room reports whether requests may be appended, rather than wait.
+func (w *writer) room() bool {
 	w.mu.Lock()
-	if w.finished {
-		w.mu.Unlock()
-		return nil
+	defer w.mu.Unlock()
+	return len(w.pending) < w.ahead
+}
+
+// request appends one line made by encode. It never blocks. After finish the line is dropped silently, as the connection is
+// coming to its end.
+func (w *writer) request(encode func(dst []byte) []byte) {
+	w.mu.Lock()
+	if !w.finished {
+		w.pending = append(encode(w.pending), ari.EOL...)
 	}
-	if len(w.pending) >= w.max {
-		w.mu.Unlock()
-		return fmt.Errorf("the remote does not read: %d bytes wait for it", w.max)
-	}
-	w.pending = append(encode(w.pending), ari.EOL...)
 	w.mu.Unlock()
 	w.kick()
+}
+
+// reply is request for an answer to the remote. The error says that it asks without reading the answers.
+func (w *writer) reply(encode func(dst []byte) []byte) error {
+	w.mu.Lock()
+	defer w.kick()
+	defer w.mu.Unlock()
+	if w.finished {
+		return nil
+	}
+	if w.replies >= w.max {
+		return fmt.Errorf("the remote does not read: %d bytes of answers wait for it", w.replies)
+	}
+	before := len(w.pending)
+	w.pending = append(encode(w.pending), ari.EOL...)
+	w.replies += len(w.pending) - before
 	return nil
 }
 
@@ -71,7 +96,7 @@ func (w *writer) run(out io.Writer) error {
 		w.mu.Lock()
 		batch := w.pending
 		finished := w.finished
-		w.pending = spare[:0]
+		w.pending, w.replies = spare[:0], 0
 		w.mu.Unlock()
 		if len(batch) == 0 {
 			if finished {
@@ -87,5 +112,6 @@ func (w *writer) run(out io.Writer) error {
 		if spare = batch; cap(spare) > maxSpare {
 			spare = nil
 		}
+		w.drained()
 	}
 }

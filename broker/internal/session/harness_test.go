@@ -219,7 +219,9 @@ type feed struct {
 	sinks map[string]provider.Sink
 }
 
-func (f *feed) Subscribe(item string, s provider.Sink) {
+func (f *feed) Share(string, string) {}
+
+func (f *feed) Subscribe(item, _ string, s provider.Sink) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.sinks[item] != nil {

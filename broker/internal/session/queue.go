@@ -98,6 +98,8 @@ func (q *itemQueue) push(ev *item.Event, snapshot bool) {
 		q.append(q.sub.s.newNode(node{kind: eosNode, snapshot: true}))
 	case item.ClearSnapshot:
 		q.clear()
+	case item.Lost:
+		q.miss()
 	case item.Update:
 		switch {
 		case q.sub.mode == provider.Command && q.sub.filtered():
@@ -162,6 +164,16 @@ func (q *itemQueue) lose(n *node) {
 	n.prev = notice
 	q.account(notice, 1)
 	q.discard(n)
+}
+
+// miss takes the notice that updates may be missing. How many is not known; one says that it is so.
+func (q *itemQueue) miss() {
+	q.stats.Lost++
+	if q.tail != nil && q.tail.kind == lostNode {
+		q.tail.lost++
+		return
+	}
+	q.append(q.sub.s.newNode(node{kind: lostNode, lost: 1}))
 }
 
 // clear takes a ClearSnapshot: unless nothing may be lost, what waits is pointless now, except the end of the snapshot.

@@ -222,6 +222,7 @@ func (sub *subscription) attach(source *item.Source) (code int, text string) {
 			Mode: sub.mode, Allowed: sub.data[i].Modes, Schema: sub.schema,
 			Snapshot: sub.add.Snapshot.Requested && sub.mode != provider.Raw,
 			Length:   sub.add.Snapshot.Length, History: sub.data[i].DistinctSnapshotLength,
+			Owner: sub.s.id,
 		}, sub.queues[i])
 		if err != nil {
 			sub.s.m.log.Info("session: subscription refused", "session", sub.s.label(), "error", err)
