@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/netip"
 	"time"
+
+	"github.com/lightstreamer-go/lightstreamer/broker/internal/sample"
 )
 
 // accept is the acceptor's goroutine: it turns down whom it must, and hands the others to run, which takes one at a time.
@@ -28,13 +30,14 @@ func (l *link) accept() {
 // connection is closed. given says that the listener is not of our making.
 func (l *link) acceptOn(ln net.Listener, given bool, take func(nc net.Conn) (refusal string)) {
 	wait := 10 * time.Millisecond
+	failures := sample.New(l.log, time.Minute, 1)
 	for {
 		nc, err := ln.Accept()
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) || l.ctx.Err() != nil {
 				return
 			}
-			l.log.Error("cannot accept connections", "addr", ln.Addr().String(), "error", err)
+			failures.Warn("accept", "cannot accept connections; trying again", "addr", ln.Addr().String(), "error", err)
 			l.sleep(wait)
 			wait = min(2*wait, time.Second)
 			continue
