@@ -186,6 +186,9 @@ func (c *Config) sessions(sets func(string) *provider.Set) session.Config {
 		Sets: sets, ServerName: c.ServerName, Keepalive: c.Keepalive, RebindTimeout: c.RebindTimeout, RecoveryTimeout: c.RecoveryTimeout,
 		Linger: c.Linger, Logger: c.Logger,
 		RequestLimit: l.Request, MaxSessions: l.Sessions, MaxSubscriptions: l.Subscriptions, MaxRequests: l.PendingRequests,
+		MaxAddressSessions: l.AddressSessions, SessionRate: l.SessionRate, MaxUserSessions: l.UserSessions,
+		MaxCreations: l.PendingCreations, MaxMessageBytes: int64(l.PendingMessageBytes), MaxMessageCalls: l.MessageCalls,
+		MaxRequestBytes: int64(l.PendingRequestBytes), MaxWaiting: int64(l.PendingBytes),
 		MaxMessages: l.PendingMessages, MaxSequences: l.Sequences, MaxBuffer: l.Buffer, MaxUnfiltered: l.UnfilteredBuffer,
 		MaxQueueBytes: l.QueueBytes, HistoryBytes: l.HistoryBytes, HistoryTime: l.HistoryTime,
 	}

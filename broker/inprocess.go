@@ -17,6 +17,7 @@ import (
 	"github.com/lightstreamer-go/lightstreamer/adaptersxml"
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/proxy"
+	"github.com/lightstreamer-go/lightstreamer/broker/internal/sample"
 )
 
 // Adapters in this process go the way of remote ones, a proxy and the server of the SDK, with a pipe in place of the socket: what works
@@ -61,7 +62,10 @@ func (s *service) startMetadata(p adapter.MetadataProvider, control provider.Con
 	m.SetControl(control)
 	s.set.Metadata = m
 	if r, ok := p.(adapter.MessageResponder); ok {
-		s.responder = &responder{Metadata: m, to: r, ctx: s.adapterCtx, log: s.a.cfg.Logger.With("adapter", side.label)}
+		s.responder = &responder{
+			Metadata: m, to: r, ctx: s.adapterCtx, log: s.a.cfg.Logger.With("adapter", side.label), places: make(chan struct{}, maxResponses),
+			sampled: sample.New(s.a.cfg.Logger.With("adapter", side.label), 10*time.Second, 10),
+		}
 		s.set.Metadata = s.responder
 	}
 	if err := s.runInProcess(side, m, server); err != nil {
@@ -173,6 +177,11 @@ type responder struct {
 	to  adapter.MessageResponder
 	ctx context.Context // of callbacks
 	log *slog.Logger
+	// sampled has what clients can cause at will.
+	sampled *sample.Log
+	// places has one element for each call at work. Calls go on when nobody waits for them any more, so
+	// that they have to be counted.
+	places chan struct{}
 
 	calls    sync.WaitGroup
 	requests atomic.Int64
@@ -180,6 +189,9 @@ type responder struct {
 }
 
 var _ provider.Metadata = (*responder)(nil)
+
+// maxResponses is how many messages an adapter in this process may be at work at.
+const maxResponses = 1000
 
 // NotifyMessage implements provider.Metadata. Like the proxy it gives up waiting after a while, or when ctx ends; the call goes on.
 func (r *responder) NotifyMessage(ctx context.Context, user provider.Text, session, message string) (string, error) {
@@ -189,30 +201,43 @@ func (r *responder) NotifyMessage(ctx context.Context, user provider.Text, sessi
 	}
 	answers := make(chan answer, 1)
 	r.requests.Add(1)
+	timer := time.NewTimer(proxy.DefaultTimeout)
+	defer timer.Stop()
+	select {
+	case r.places <- struct{}{}:
+	case <-timer.C:
+		return "", r.late()
+	case <-ctx.Done():
+		return "", fmt.Errorf("broker: RespondToUserMessage: %w", context.Cause(ctx))
+	}
 	r.calls.Go(func() {
+		defer func() { <-r.places }()
 		var a answer
 		a.response, a.err = r.call(adapter.UserMessage{User: user.S, SessionID: session, Message: message})
 		answers <- a
 	})
-	timer := time.NewTimer(proxy.DefaultTimeout)
-	defer timer.Stop()
 	select {
 	case a := <-answers:
 		return a.response, messageRefusal(a.err)
 	case <-timer.C:
-		r.timeouts.Add(1)
-		r.log.Warn("broker: a message was not processed in time", "timeout", proxy.DefaultTimeout)
-		return "", &provider.Error{Kind: provider.Unavailable, Message: "RespondToUserMessage: no answer in time"}
+		return "", r.late()
 	case <-ctx.Done():
 		return "", fmt.Errorf("broker: RespondToUserMessage: %w", context.Cause(ctx))
 	}
+}
+
+// late is the error of a message that was not processed in time.
+func (r *responder) late() error {
+	r.timeouts.Add(1)
+	r.sampled.Warn("late", "broker: a message was not processed in time", "timeout", proxy.DefaultTimeout)
+	return &provider.Error{Kind: provider.Unavailable, Message: "RespondToUserMessage: no answer in time"}
 }
 
 // call makes an error of a panic, as the adapter's server does.
 func (r *responder) call(m adapter.UserMessage) (response string, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			r.log.Error("panic in RespondToUserMessage", "panic", p, "stack", string(debug.Stack()))
+			r.sampled.Error("panic", "panic in RespondToUserMessage", "panic", sample.Text(fmt.Sprint(p)), "stack", string(debug.Stack()))
 			response, err = "", fmt.Errorf("panic in RespondToUserMessage: %v", p)
 		}
 	}()
@@ -224,6 +249,7 @@ func (r *responder) wait() {
 	if r == nil {
 		return
 	}
+	defer r.sampled.Close()
 	done := make(chan struct{})
 	go func() { // ends with the calls, which are the application's
 		defer close(done)

@@ -35,8 +35,23 @@ type Limits struct {
 	// closed with code 1013. A quarter of it is the most for one address that AddressConnections
 	// concerns. Default 64 MiB, or 8 KiB for each of Connections if that is more.
 	RequestMemory int
-	// Sessions bounds the sessions; more are refused with code 8. Default 10000.
+	// Sessions bounds the sessions; more are refused with code 6, as by all limits of sessions here: it makes
+	// clients try again later, which those with a better name do not. Of 100 or more the last fifth is
+	// for clients from addresses that have less than a tenth. Default 10000.
 	Sessions int
+	// AddressSessions bounds the sessions from one client address, of IPv6 from one /64. Loopback addresses are
+	// not concerned: proxies on the same machine come from there. Default 1000, negative: no bound.
+	AddressSessions int
+	// SessionRate bounds the sessions that are created in a second from an address that AddressSessions
+	// concerns, after ten times as many at once. Default 100, negative: no bound.
+	SessionRate int
+	// UserSessions bounds the sessions of one user whom the Metadata Adapter has accepted; a null user is
+	// none. Zero: no bound.
+	UserSessions int
+	// PendingCreations bounds the new sessions about which a Metadata Adapter is asked at a time, and half of it
+	// those of one address. Up to 2000 others wait for their turns, by address, as long as their
+	// clients do, and are refused then. Default 64.
+	PendingCreations int
 
 	// Subscriptions bounds those of a session; more are refused with code 68. Default 2000.
 	Subscriptions int
@@ -46,6 +61,19 @@ type Limits struct {
 	// PendingMessages bounds the messages of a session that wait to be processed, and what waits to be sent to it besides updates; more
 	// are refused with code 68. Default 1000.
 	PendingMessages int
+	// PendingMessageBytes is about how many bytes those may have, and half of it those of a sequence that
+	// wait for others before them. Beyond the limits a WebSocket is not read until there is room, and HTTP
+	// requests wait 3 s for it. Default 1 MiB.
+	PendingMessageBytes int
+	// PendingRequestBytes is about how many bytes the control requests of a session may have that wait.
+	// Default 4 MiB.
+	PendingRequestBytes int
+	// PendingBytes is about how many bytes messages and control requests may have that wait in all sessions.
+	// A session in which none waits may always have a small one. Default 64 MiB, at least 16 times Request.
+	PendingBytes int
+	// MessageCalls bounds the messages of a session that the Metadata Adapter has at a time; of a sequence
+	// it has one. In all it has up to 256, of each session in turn. Default 8.
+	MessageCalls int
 	// Sequences bounds the message sequences of a session; messages of more are refused with code 68. Default 1000.
 	Sequences int
 
@@ -81,7 +109,10 @@ func (l *Limits) check() error {
 	for name, n := range map[string]int{
 		"LoopbackConnections": l.LoopbackConnections, "RequestMemory": l.RequestMemory,
 		"Header": l.Header, "Sessions": l.Sessions, "Subscriptions": l.Subscriptions, "PendingRequests": l.PendingRequests,
-		"PendingMessages": l.PendingMessages, "Sequences": l.Sequences, "Buffer": l.Buffer, "UnfilteredBuffer": l.UnfilteredBuffer,
+		"PendingMessages": l.PendingMessages, "Sequences": l.Sequences,
+		"UserSessions": l.UserSessions, "PendingCreations": l.PendingCreations, "MessageCalls": l.MessageCalls,
+		"PendingMessageBytes": l.PendingMessageBytes, "PendingRequestBytes": l.PendingRequestBytes, "PendingBytes": l.PendingBytes,
+		"Buffer": l.Buffer, "UnfilteredBuffer": l.UnfilteredBuffer,
 		"QueueBytes": l.QueueBytes, "HistoryBytes": l.HistoryBytes, "HistoryTime": int(l.HistoryTime),
 	} {
 		if n < 0 {

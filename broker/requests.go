@@ -56,6 +56,13 @@ func soleLine(body []byte) (line []byte, more bool) {
 // without one.
 func (f *frontend) answers(ctx context.Context, req request) []byte {
 	var out []byte
+	// What is short of time is the room for messages: all of them together wait for it no longer.
+	waiting := ctx
+	if req.name == tlcp.NameMsg {
+		var cancel context.CancelFunc
+		waiting, cancel = context.WithTimeout(ctx, session.RequestWait)
+		defer cancel()
+	}
 	one := func(line []byte) {
 		switch req.name {
 		case tlcp.NameControl:
@@ -73,7 +80,7 @@ func (f *frontend) answers(ctx context.Context, req request) []byte {
 				return
 			}
 			m.Session = orDefault(m.Session, req.session)
-			out = f.sessions.Message(ctx, req.client, nil, m, out)
+			out = f.sessions.Message(waiting, req.client, nil, m, out)
 		default:
 			h, refusal := tlcp.ParseHeartbeat(line)
 			if refusal != nil {

@@ -17,15 +17,32 @@ func TestLog(t *testing.T) {
 		for range 100 {
 			l.Warn("a", "a happened")
 		}
-		l.Warn("b", "b happened", "peer", "x")
+		l.Info("b", "b happened", "peer", "x")
 		if got := strings.Count(out.String(), "a happened"); got != 2 || !strings.Contains(out.String(), "peer=x") {
 			t.Errorf("logged %s", &out)
 		}
 		out.Reset()
 		<-time.After(time.Minute)
+		synctest.Wait()
+		if got := out.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, `level=WARN msg="a happened" left_out=98 in=1m0s`) {
+			t.Errorf("after a minute: %s", got)
+		}
+		out.Reset()
 		l.Warn("a", "a happened", "peer", "y")
-		if !strings.Contains(out.String(), "peer=y left_out=98") {
-			t.Errorf("after a minute: %s", &out)
+		if got := out.String(); !strings.Contains(got, "peer=y") || strings.Contains(got, "left_out") {
+			t.Errorf("in the next minute: %s", got)
+		}
+		for range 5 {
+			l.Info("c", "c happened")
+		}
+		l.Close()
+		if got := out.String(); !strings.Contains(got, `level=INFO msg="c happened" left_out=3`) {
+			t.Errorf("at the end: %s", got)
+		}
+		out.Reset()
+		<-time.After(time.Hour)
+		if out.Len() > 0 {
+			t.Errorf("after the end: %s", &out)
 		}
 	})
 }
@@ -42,10 +59,32 @@ func TestInventedKeys(t *testing.T) {
 			t.Errorf("%d lines, %d keys", got, len(l.keys))
 		}
 		<-time.After(time.Minute)
+		synctest.Wait()
 		out.Reset()
 		l.Warn("new", "happened")
 		if len(l.keys) > 2 || !strings.Contains(out.String(), "happened") {
 			t.Errorf("%d keys after their time, %s", len(l.keys), &out)
 		}
+		l.Close()
 	})
+}
+
+func TestText(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                       "",
+		"api":                    "api",
+		`say "hi"`:               `say "hi"`,
+		"a\r\nlevel=ERROR\x1b[2": `a\r\nlevel=ERROR\x1b[2`,
+		"caffè ☃":                "caffè ☃",
+		"\xff":                   `\xff`,
+		strings.Repeat("☃", 100): strings.Repeat("☃", 40) + "...",
+		strings.Repeat("x", 5e4): strings.Repeat("x", 120) + "...",
+	} {
+		if got := Text(in); got != want {
+			t.Errorf("%.20q: %q, want %q", in, got, want)
+		}
+	}
+	if got := Text(strings.Repeat("\x00", 5e4)); len(got) > 4*maxText+3 {
+		t.Errorf("%d bytes", len(got))
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/lightstreamer-go/lightstreamer/broker/internal/sample"
 	"github.com/lightstreamer-go/lightstreamer/internal/tlcp"
 )
 
@@ -35,7 +36,7 @@ func (m *Manager) Bind(_ context.Context, c Client, req tlcp.BindSession, def *S
 	}
 	b, refusal := s.rebound(c, req)
 	if refusal != nil {
-		m.log.Info("session: bind refused", "session", s.label(), "code", refusal.Code, "recovery_from", req.RecoveryFrom, "cause", req.Cause)
+		m.logged("session: bind refused", "session", s.label(), "code", refusal.Code, "recovery_from", req.RecoveryFrom, "cause", sample.Text(req.Cause))
 	}
 	return b, refusal
 }
@@ -83,7 +84,7 @@ func (s *Session) bind(c Client, req tlcp.ConnParams) *Binding {
 	s.stopExpiry()
 	s.heard = time.Now()
 	s.bound = &Binding{
-		s: s, client: c, req: s.m.cfg.grant(req), prog: -1, over: make(chan struct{}), signal: make(chan struct{}, 1),
+		s: s, client: kept(c), req: s.m.cfg.grant(req), prog: -1, over: make(chan struct{}), signal: make(chan struct{}, 1),
 	}
 	return s.bound
 }

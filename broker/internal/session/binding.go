@@ -173,7 +173,7 @@ func (b *Binding) broken() End {
 	switch {
 	case s.ended:
 	case b.creation && !b.headDone:
-		s.end(cause{code: tlcp.CodeClosedByServer, text: "Session creation not delivered", expired: true})
+		s.end(cause{code: tlcp.CodeClosedByServer, text: "Session creation not delivered", by: ByExpiry, expired: true})
 	default:
 		s.expireIn(s.m.cfg.RecoveryTimeout)
 	}
@@ -331,7 +331,7 @@ func (b *Binding) polled(now time.Time, more bool) bool {
 
 // silent says whether a client that promised requests has sent none for too long.
 func (b *Binding) silent(now time.Time) bool {
-	return b.req.Inactivity > 0 && now.Sub(b.s.heard) >= b.req.Inactivity+b.s.m.cfg.RebindTimeout
+	return b.req.Inactivity > 0 && b.s.heldUp == 0 && now.Sub(b.s.heard) >= b.req.Inactivity+b.s.m.cfg.RebindTimeout
 }
 
 // quiet appends what is due when there are no data, and returns how long to wait for some.
@@ -364,7 +364,7 @@ func (b *Binding) quiet(out []byte, now time.Time) (lines []byte, wait time.Dura
 		return tlcp.AppendPROBE(out), wait
 	}
 	until(probe)
-	if b.req.Inactivity > 0 {
+	if b.req.Inactivity > 0 && s.heldUp == 0 {
 		until(s.heard.Add(b.req.Inactivity + s.m.cfg.RebindTimeout))
 	}
 	return out, wait
@@ -382,6 +382,7 @@ func (s *Session) take(out []byte, limit int, force bool, now time.Time) (lines 
 		}
 		out = append(out, l...)
 		count++
+		s.told(l)
 		s.lines[0] = nil
 		s.lines = s.lines[1:]
 	}

@@ -57,7 +57,7 @@ func (s *Session) submit(req tlcp.Control, reply func(code int, text string)) {
 		return
 	case tlcp.OpDestroy:
 		reply(0, "")
-		s.terminate(cause{code: req.Destroy.Code, text: req.Destroy.Message})
+		s.terminate(cause{code: req.Destroy.Code, text: req.Destroy.Message, by: ByClient})
 		return
 	case tlcp.OpMPN:
 		refuse(tlcp.CodeMPNDisabled)
@@ -73,13 +73,33 @@ func (s *Session) submit(req tlcp.Control, reply func(code int, text string)) {
 		}
 		job()
 	}
-	if !s.do(queued) {
+	if !s.do(requestSize(&req), queued) {
 		if s.ctx.Err() != nil {
 			refuse(tlcp.CodeSessionUnknown)
 			return
 		}
-		reply(tlcp.CodeInternal, "Too many requests waiting in the session")
+		no := &denial{tlcp.CodeInternal, "Too many requests waiting in the session", "PendingRequests"}
+		s.overLimit(SubscriptionRefused, no)
+		reply(no.code, no.text)
 	}
+}
+
+// requestCost is about what a request takes that waits, besides its text.
+const requestCost = 500
+
+// requestSize is about how many bytes a request takes that waits.
+func requestSize(req *tlcp.Control) int64 {
+	n := requestCost + len(req.Session) + len(req.ReqID)
+	switch {
+	case req.Add != nil:
+		n += len(req.Add.Group) + len(req.Add.Schema) + len(req.Add.DataAdapter)
+		if req.Add.Selector != nil {
+			n += len(*req.Add.Selector)
+		}
+	case req.Delete != nil:
+		n += len(req.Delete.Cause)
+	}
+	return int64(n)
 }
 
 // Control is Submit for callers that can wait: it appends the answer line, if one is due, and returns when the request is done or ctx

@@ -9,21 +9,21 @@ import (
 
 // createError turns what the Metadata Adapter said to a new session into the CONERR for its client, who learns no more than the
 // adapter meant for it.
-func (m *Manager) createError(call string, err error) *tlcp.SessionError {
-	m.log.Info("session: refused by the Metadata Adapter", "call", call, "error", err)
+func (m *Manager) createError(call string, err error) *refusal {
+	m.logged("session: refused by the Metadata Adapter", "call", call, "error", errorText(err))
 	pe, ok := errors.AsType[*provider.Error](err)
 	if !ok {
-		return tlcp.NewSessionError(tlcp.CodeMetadataException)
+		return refused(ByAdapter, tlcp.CodeMetadataException)
 	}
 	switch pe.Kind {
 	case provider.Access:
-		return tlcp.NewSessionError(tlcp.CodeUserRefused)
+		return refused(ByAdapter, tlcp.CodeUserRefused)
 	case provider.Resource, provider.Unavailable:
-		return tlcp.NewSessionError(tlcp.CodeCheckUnavailable)
+		return refused(ByAdapter, tlcp.CodeCheckUnavailable)
 	case provider.Credits, provider.ConflictingSession:
-		return &tlcp.SessionError{Code: min(pe.Code, 0), Message: pe.ClientMessage.S}
+		return &refusal{SessionError: &tlcp.SessionError{Code: min(pe.Code, 0), Message: pe.ClientMessage.S}, by: ByAdapter}
 	}
-	return tlcp.NewSessionError(tlcp.CodeMetadataException)
+	return refused(ByAdapter, tlcp.CodeMetadataException)
 }
 
 // requestError turns what the Metadata Adapter said to a subscription into code and text of the REQERR.

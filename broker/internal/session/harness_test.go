@@ -492,7 +492,9 @@ func (w *world) msg(session, params string) string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return strings.TrimSuffix(string(w.m.Message(w.t.Context(), ws, nil, req, nil)), "\r\n")
+	ctx, cancel := context.WithTimeout(w.t.Context(), RequestWait)
+	defer cancel()
+	return strings.TrimSuffix(string(w.m.Message(ctx, ws, nil, req, nil)), "\r\n")
 }
 
 func expect(t *testing.T, got []string, want ...string) {

@@ -124,7 +124,7 @@ func TestMaxSessions(t *testing.T) {
 	inWorld(t, Config{MaxSessions: 2}, func(t *testing.T, w *world) {
 		c := w.create(ws, "")
 		w.create(ws, "")
-		if _, err := w.tryCreate(ws, ""); err == nil || err.Code != tlcp.CodeConfiguredSessions {
+		if _, err := w.tryCreate(ws, ""); err == nil || err.Code != tlcp.CodeCheckUnavailable {
 			t.Fatalf("third session: %v", err)
 		}
 		w.ok(c.id(), "LS_op=destroy")

@@ -6,23 +6,28 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/lightstreamer-go/lightstreamer/broker/internal/budget"
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/item"
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
+	"github.com/lightstreamer-go/lightstreamer/broker/internal/sample"
 	"github.com/lightstreamer-go/lightstreamer/internal/tlcp"
 )
 
 // Manager has all sessions. Its methods may be called from any goroutine.
 type Manager struct {
-	cfg    Config
-	log    *slog.Logger
-	ctx    context.Context // ends at Close
-	cancel context.CancelFunc
-	stats  counters
+	cfg     Config
+	log     *slog.Logger
+	sampled *sample.Log     // what clients can cause at will
+	ctx     context.Context // ends at Close
+	cancel  context.CancelFunc
+	stats   counters
+	waiting *budget.Budget // of messages and requests that wait, in all sessions
 
 	// wg counts what Close waits for: requests that make or bind sessions, bindings, workers, messages. It is raised with mu held
 	// and closed unset, or while something else holds it up.
@@ -32,8 +37,15 @@ type Manager struct {
 	closed   bool
 	sessions map[string]*Session
 	creating int
-	sets     map[*provider.Set]*adapterSet
-	starting map[string]*Session // the Metadata Adapter is being asked, or has just answered
+	// addresses has those that have sessions, or have created some a moment ago, users those that have
+	// sessions. others stands for the addresses that have found no room.
+	addresses map[netip.Addr]*account
+	users     map[string]int
+	others    account
+	swept     time.Time // addresses that were of no more use have been looked for
+	names     *budget.Budget
+	sets      map[*provider.Set]*adapterSet
+	starting  map[string]*Session // the Metadata Adapter is being asked, or has just answered
 	// farewells tell what ended sessions ended of, should their clients bind them; oldest first.
 	farewells []farewell
 }
@@ -41,9 +53,11 @@ type Manager struct {
 // adapterSet is an Adapter Set in use, with the items of its Data Adapters.
 type adapterSet struct {
 	*provider.Set
-	sources  map[string]*item.Source
-	sessions sync.WaitGroup // those of the set, until they have given everything back; raised with the manager's lock held
-	released bool           // no further session; guarded by the manager's lock
+	sources   map[string]*item.Source
+	creations gate // to the Metadata Adapter
+	courier   courier
+	sessions  sync.WaitGroup // those of the set, until they have given everything back; raised with the manager's lock held
+	released  bool           // no further session; guarded by the manager's lock
 }
 
 // farewell is what a session has ended of.
@@ -55,6 +69,7 @@ type farewell struct {
 
 const (
 	maxFarewells = 1000
+	maxFarewell  = 1000 // bytes of text
 	farewellTime = time.Minute
 )
 
@@ -83,7 +98,10 @@ type Stats struct {
 // NewManager returns a manager without sessions. Close it.
 func NewManager(cfg Config) *Manager {
 	cfg = cfg.withDefaults()
-	m := &Manager{cfg: cfg, log: cfg.Logger, sessions: make(map[string]*Session), starting: make(map[string]*Session), sets: make(map[*provider.Set]*adapterSet)}
+	m := &Manager{cfg: cfg, log: cfg.Logger, sessions: make(map[string]*Session), starting: make(map[string]*Session), sets: make(map[*provider.Set]*adapterSet),
+		addresses: make(map[netip.Addr]*account), users: make(map[string]int), names: budget.New(maxNames), waiting: budget.New(cfg.MaxWaiting),
+	}
+	m.sampled = sample.New(m.log, sampleTime, sampleBurst)
 	m.ctx, m.cancel = context.WithCancel(context.Background()) //nolint:forbidigo // ended by Close: no request outlives it, and no caller owns it
 	return m
 }
@@ -111,6 +129,8 @@ func (m *Manager) set(id string) *adapterSet {
 	as := m.sets[ps]
 	if as == nil {
 		as = &adapterSet{Set: ps, sources: make(map[string]*item.Source, len(ps.Data))}
+		as.creations.init(m.cfg.MaxCreations)
+		as.courier.init(&m.wg)
 		for name, data := range ps.Data {
 			as.sources[name] = item.NewSource(item.Config{Name: name, Data: data, Linger: m.cfg.Linger, MaxHistory: m.cfg.MaxBuffer, Logger: m.log})
 		}
@@ -139,6 +159,7 @@ func (m *Manager) forget(s *Session, c cause) {
 	defer m.mu.Unlock()
 	if m.sessions[s.id] == s {
 		delete(m.sessions, s.id)
+		m.giveBackPlace(s.place)
 	}
 	if c.expired {
 		return
@@ -146,6 +167,7 @@ func (m *Manager) forget(s *Session, c cause) {
 	if len(m.farewells) >= maxFarewells {
 		m.farewells = append(m.farewells[:0], m.farewells[1:]...)
 	}
+	c.text = cut(c.text, maxFarewell)
 	m.farewells = append(m.farewells, farewell{s.id, c, time.Now().Add(farewellTime)})
 }
 
@@ -196,6 +218,7 @@ func (m *Manager) Close(ctx context.Context) error {
 				src.Close()
 			}
 		}
+		m.sampled.Close()
 	}()
 	select {
 	case <-done:
@@ -207,7 +230,7 @@ func (m *Manager) Close(ctx context.Context) error {
 
 // closing is how sessions end when the manager is closed.
 func (m *Manager) closing() cause {
-	return cause{code: m.cfg.CloseCode, text: "Server is closing"}
+	return cause{code: m.cfg.CloseCode, text: "Server is closing", by: ByServer}
 }
 
 // Stats counts. It takes the lock of each session in turn.
@@ -267,9 +290,9 @@ func (c control) find(session string) *Session {
 
 // ForceSessionTermination implements provider.Control. The session may be one that the adapter has accepted just now: it ends as soon as it has begun.
 func (c control) ForceSessionTermination(session string, why *provider.Cause) error {
-	end := cause{code: tlcp.CodeClosedByServer, text: tlcp.SessionText(tlcp.CodeClosedByServer)}
+	end := cause{code: tlcp.CodeClosedByServer, text: tlcp.SessionText(tlcp.CodeClosedByServer), by: ByAdapter}
 	if why != nil {
-		end = cause{code: min(why.Code, 0), text: why.Message.S}
+		end = cause{code: min(why.Code, 0), text: why.Message.S, by: ByAdapter}
 	}
 	c.m.mu.Lock()
 	if s := c.m.starting[session]; s != nil && s.set.ID == c.set {
@@ -294,7 +317,7 @@ func (c control) ForceUnsubscription(session string, winIndex int) (bool, error)
 		err  error
 	}
 	results := make(chan result, 1)
-	taken := s.do(func() {
+	taken := s.do(0, func() {
 		s.mu.Lock()
 		sub := s.subs[winIndex]
 		s.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -12,10 +13,17 @@ import (
 
 // messages is what a session has of client messages. It is guarded by the session's lock.
 type messages struct {
-	pending   int // accepted, and not yet processed or skipped
+	accepted  int   // not yet processed or skipped
+	bytes     int64 // of these
+	early     int   // of these, those that lack a predecessor
+	earlySize int64
+	ready     []*message // those that the adapter may have, in their order
+	calls     int        // those that it has
+	listed    bool       // the session waits for its turn at the courier
 	sequences map[string]*sequence
 	unordered recent
-	wg        sync.WaitGroup // messages in process
+	room      chan struct{}  // closed when there is room; nil if no request waits for it
+	wg        sync.WaitGroup // calls
 }
 
 // sequence is a named sequence of messages, processed one at a time in the order of their numbers.
@@ -23,163 +31,331 @@ type sequence struct {
 	s       *Session
 	name    string
 	next    int // the number that is due
+	missing int // the first number from next on that has not come
 	running bool
-	early   map[int]*message // those that came before their predecessors
-	skipTo  int              // the numbers below it are waited for no more
-	skipped []span           // the numbers skipped last
+	waiting map[int]*message
+	skipTo  int    // the numbers below it are waited for no more
+	skipped []span // the numbers skipped last
 	timer   *time.Timer
 }
 
-// message is a message accepted. Until is how long it waits for its predecessors.
+// message is a message accepted.
 type message struct {
-	tlcp.Message
-	until time.Time
+	text      string
+	seq       *sequence // nil: it is in none
+	prog      int
+	noOutcome bool
+	early     bool      // a predecessor has not come
+	until     time.Time // how long it waits for that
 }
+
+// messageCost and sequenceCost are about what a message and a sequence take besides their text.
+const (
+	messageCost  = 200
+	sequenceCost = 400
+)
+
+func (m *message) size() int64 { return int64(len(m.text)) + messageCost }
 
 // span is the numbers from first to last.
 type span struct{ first, last int }
+
+const spanCost = 16
 
 // maxSpans bounds what is remembered of skipped messages.
 const maxSpans = 100
 
 // recent remembers the last numbers of unordered messages, to know repetitions.
 type recent struct {
-	seen map[int]struct{}
-	ring []int
+	ring []int32
 	at   int
 }
 
 const maxRecent = 1024
 
 // add returns false if the number is there already.
-func (r *recent) add(n int) bool {
-	if _, ok := r.seen[n]; ok {
+func (r *recent) add(n int32) bool {
+	if slices.Contains(r.ring, n) {
 		return false
-	}
-	if r.seen == nil {
-		r.seen = make(map[int]struct{})
 	}
 	if len(r.ring) < maxRecent {
 		r.ring = append(r.ring, n)
-	} else {
-		delete(r.seen, r.ring[r.at])
-		r.ring[r.at] = n
-		r.at = (r.at + 1) % maxRecent
+		return true
 	}
-	r.seen[n] = struct{}{}
+	r.ring[r.at] = n
+	r.at = (r.at + 1) % maxRecent
 	return true
 }
 
-// Message accepts a message for the session it names, or else for def (nil: none), and appends the answer, if one is due. It does
-// not block: the message is processed later, and its outcome goes to the session's stream connection. ctx is not used.
-func (m *Manager) Message(_ context.Context, c Client, def *Session, req tlcp.Message, dst []byte) []byte {
+// RequestWait is how long an HTTP request with messages may wait for room: clients send it again after 4 s.
+const RequestWait = 3 * time.Second
+
+// Message accepts a message for the session it names, or else for def (nil: none), and appends the answer, if one is due. The
+// message is processed later, and its outcome goes to the session's stream connection.
+//
+// While there is no room for it Message blocks, until ctx ends: then the message is refused. There is room
+// again when the Metadata Adapter has processed others, or the session ends; it does not take another request of
+// the client. A client that promises heartbeats counts as heard for as long.
+func (m *Manager) Message(ctx context.Context, c Client, def *Session, req tlcp.Message, dst []byte) []byte {
 	s := m.find(req.Session, def)
 	if s == nil {
 		return tlcp.NewRequestError(req.ReqID, tlcp.CodeSessionUnknown).Append(dst)
 	}
-	if refusal := s.accept(req); refusal != nil {
-		refusal.ReqID = req.ReqID
-		return refusal.Append(dst)
-	}
-	if req.NoAck && c.WebSocket {
+	no := s.message(ctx, c, def, req)
+	if no == nil && req.NoAck && c.WebSocket {
 		return dst
 	}
-	return tlcp.AppendREQOK(dst, req.ReqID)
+	if no == nil {
+		return tlcp.AppendREQOK(dst, req.ReqID)
+	}
+	s.overLimit(MessageRefused, no)
+	return tlcp.AppendREQERR(dst, req.ReqID, no.code, no.text)
 }
 
-// accept takes a message, or recognises the repetition of one.
-func (s *Session) accept(req tlcp.Message) *tlcp.RequestError {
+// denial is why a request is refused.
+type denial struct {
+	code  int
+	text  string
+	limit string // by its name in broker.Limits; empty: it is no limit
+}
+
+func denied(code int) *denial { return &denial{code: code, text: tlcp.RequestText(code)} }
+
+// retryTime is how often a message is tried again while what waits in other sessions leaves no room.
+const retryTime = 50 * time.Millisecond
+
+// message accepts a message as soon as there is room.
+func (s *Session) message(ctx context.Context, c Client, def *Session, req tlcp.Message) *denial {
+	no, room := s.accept(req)
+	if room == nil {
+		return no
+	}
+	if def != nil && c.WebSocket { // its requests are not read meanwhile
+		def.unread(1)
+		defer def.unread(-1)
+	}
+	retry := time.NewTicker(retryTime)
+	defer retry.Stop()
+	for room != nil {
+		select {
+		case <-room:
+		case <-retry.C:
+		case <-s.ctx.Done():
+		case <-ctx.Done():
+			return &denial{tlcp.CodeInternal, "Too many messages waiting in the session", "PendingMessages"}
+		}
+		no, room = s.accept(req)
+	}
+	return no
+}
+
+// unread counts how many readers of the client's requests are held up.
+func (s *Session) unread(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.heldUp += n
 	s.heard = time.Now()
+	s.wake()
+}
+
+// accept takes a message, or recognises the repetition of one. If there is no room for it, it returns what is closed when there
+// is some.
+func (s *Session) accept(req tlcp.Message) (no *denial, room <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hear()
 	switch {
 	case s.ended:
-		return tlcp.NewRequestError("", tlcp.CodeSessionUnknown)
+		return denied(tlcp.CodeSessionUnknown), nil
 	case req.Sequence == tlcp.UnorderedMessages:
-		return &tlcp.RequestError{Code: tlcp.CodeSyntax, Message: "Reserved sequence name"}
+		return &denial{code: tlcp.CodeInternal, text: "Reserved sequence name"}, nil
 	}
-	seq, code := s.sequence(req)
+	seq, no, known := s.sequence(req)
 	switch {
-	case code < 0: // a repetition
-		return nil
-	case code > 0:
-		return tlcp.NewRequestError("", code)
+	case known || no != nil:
+		return no, nil
 	case s.crowded():
-		return &tlcp.RequestError{Code: tlcp.CodeInternal, Message: "Too many messages waiting in the session"}
+		return &denial{tlcp.CodeInternal, "Too many notifications waiting in the session", "PendingMessages"}, nil
 	}
-	if seq == nil && req.Prog > 0 && !s.messages.unordered.add(req.Prog) {
-		return nil
+	msg := &message{text: req.Text, seq: seq, prog: req.Prog, noOutcome: req.NoOutcome}
+	ms, cfg := &s.messages, &s.m.cfg
+	if msg.early = seq != nil && msg.prog != seq.missing; msg.early && !s.roomForEarly(msg) {
+		return &denial{tlcp.CodeInternal, "Too many messages waiting for those before them", "PendingMessages"}, nil
 	}
-	s.messages.pending++
+	alone := ms.accepted == ms.early
+	if !alone && (ms.accepted >= cfg.MaxMessages || ms.bytes+msg.size() > cfg.MaxMessageBytes) || !s.m.reserve(msg.size(), alone) {
+		if ms.room == nil {
+			ms.room = make(chan struct{})
+		}
+		return nil, ms.room
+	}
+	if seq == nil && req.Prog > 0 && !ms.unordered.add(int32(req.Prog)) {
+		s.m.waiting.Add(-msg.size())
+		return nil, nil
+	}
+	ms.accepted++
+	ms.bytes += msg.size()
 	s.m.stats.messages.Add(1)
-	msg := &message{Message: req}
 	if seq == nil {
-		s.process(msg, nil)
-		return nil
+		s.submitMessage(msg)
+		return nil, nil
 	}
-	wait := s.m.cfg.MaxMessageWait
+	wait := cfg.MaxMessageWait
 	if req.MaxWait != 0 {
 		wait = min(wait, max(req.MaxWait, 0))
 	}
 	msg.until = time.Now().Add(wait)
-	seq.early[req.Prog] = msg
+	seq.put(msg)
 	seq.advance()
-	return nil
+	return nil, nil
 }
 
-// sequence finds the sequence of a message, nil for none. The code is that of the refusal; negative if the message is known.
-func (s *Session) sequence(req tlcp.Message) (seq *sequence, code int) {
+// roomForEarly reports whether a message may wait for its predecessors. No more than half of the room
+// is for these: the other half drains as fast as the adapter answers, so that a predecessor that is on its way
+// gets in. The lock is held.
+func (s *Session) roomForEarly(msg *message) bool {
+	ms, cfg := &s.messages, &s.m.cfg
+	return ms.early == 0 || ms.early < cfg.MaxMessages/2 && ms.earlySize+msg.size() <= cfg.MaxMessageBytes/2 && !s.m.waiting.Over(0.5)
+}
+
+// sequence finds the sequence of a message, nil for none, and whether the message is known already.
+func (s *Session) sequence(req tlcp.Message) (seq *sequence, no *denial, known bool) {
 	if req.Sequence == "" {
-		return nil, 0
+		return nil, nil, false
 	}
-	seq = s.messages.sequences[req.Sequence]
+	ms := &s.messages
+	seq = ms.sequences[req.Sequence]
 	if seq == nil {
-		if len(s.messages.sequences) >= s.m.cfg.MaxSequences {
-			return nil, tlcp.CodeInternal
+		cost := sequenceCost + int64(len(req.Sequence))
+		if len(ms.sequences) >= s.m.cfg.MaxSequences || !s.m.reserve(cost, len(ms.sequences) == 0) {
+			return nil, &denial{tlcp.CodeInternal, "Too many message sequences in the session", "Sequences"}, false
 		}
-		if s.messages.sequences == nil {
-			s.messages.sequences = make(map[string]*sequence)
+		s.kept += cost
+		if ms.sequences == nil {
+			ms.sequences = make(map[string]*sequence)
 		}
-		seq = &sequence{s: s, name: req.Sequence, next: 1, early: make(map[int]*message)}
-		s.messages.sequences[req.Sequence] = seq
+		seq = &sequence{s: s, name: strings.Clone(req.Sequence), next: 1, missing: 1}
+		ms.sequences[seq.name] = seq
 	}
 	switch {
-	case seq.early[req.Prog] != nil:
-		return seq, -1
+	case seq.waiting[req.Prog] != nil:
+		return seq, nil, true
 	case req.Prog >= seq.next:
-		return seq, 0
+		return seq, nil, false
 	case slices.ContainsFunc(seq.skipped, func(p span) bool { return p.first <= req.Prog && req.Prog <= p.last }):
-		return seq, tlcp.CodeMessageSkipped
+		return seq, denied(tlcp.CodeMessageSkipped), false
 	}
-	return seq, -1
+	return seq, nil, true
 }
 
-// process has the Metadata Adapter process a message, in a goroutine that then goes on with the sequence, if there is one.
-func (s *Session) process(msg *message, seq *sequence) {
-	s.messages.wg.Go(func() {
-		response, err := s.set.Metadata.NotifyMessage(s.ctx, s.user, s.id, msg.Text)
-		if err != nil {
-			s.m.log.Info("session: message refused by the Metadata Adapter", "session", s.label(), "error", err)
+// submitMessage lets the adapter have a message when it is its turn. The lock is held.
+func (s *Session) submitMessage(msg *message) {
+	s.messages.ready = append(s.messages.ready, msg)
+	s.list()
+}
+
+// list has the courier come if there is something for it. The lock is held.
+func (s *Session) list() {
+	ms := &s.messages
+	if !ms.listed && len(ms.ready) > 0 && ms.calls < s.m.cfg.MaxMessageCalls {
+		ms.listed = true
+		s.set.courier.list(s)
+	}
+}
+
+// deliver has the Metadata Adapter process the session's next message.
+func (s *Session) deliver(c *courier) {
+	s.mu.Lock()
+	ms := &s.messages
+	ms.listed = false
+	if s.ended || len(ms.ready) == 0 {
+		s.mu.Unlock()
+		return
+	}
+	msg := ms.ready[0]
+	ms.ready[0] = nil
+	if ms.ready = ms.ready[1:]; len(ms.ready) == 0 {
+		ms.ready = nil
+	}
+	ms.calls++
+	ms.wg.Add(1)
+	defer ms.wg.Done()
+	s.list()
+	s.mu.Unlock()
+
+	size := msg.size()
+	c.take(size)
+	response, err := s.set.Metadata.NotifyMessage(s.ctx, s.user, s.id, msg.text)
+	c.give(size)
+	if err != nil {
+		s.m.logged("session: message refused by the Metadata Adapter", "session", s.label(), "error", errorText(err))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ms.calls--
+	s.dismiss(msg)
+	if s.ended {
+		return
+	}
+	s.outcome(msg, response, err)
+	if msg.seq != nil {
+		msg.seq.running = false
+		msg.seq.advance()
+	}
+	s.list()
+}
+
+// outcome tells the client what has become of a message, if it wants to know. The lock is held.
+func (s *Session) outcome(msg *message, response string, err error) {
+	name := ""
+	if msg.seq != nil {
+		name = msg.seq.name
+	}
+	switch {
+	case msg.noOutcome:
+	case err != nil:
+		code, text := messageError(err)
+		s.tell(tlcp.AppendMSGFAIL(nil, name, msg.prog, code, text))
+	default:
+		s.tell(tlcp.AppendMSGDONE(nil, s.client.Version, name, msg.prog, response))
+	}
+}
+
+// dismiss forgets a message that has been processed, or never will be. The lock is held.
+func (s *Session) dismiss(msg *message) {
+	ms := &s.messages
+	ms.accepted--
+	ms.bytes -= msg.size()
+	s.m.waiting.Add(-msg.size())
+	if ms.room != nil {
+		close(ms.room)
+		ms.room = nil
+	}
+}
+
+// put takes a message. The session's lock is held.
+func (q *sequence) put(msg *message) {
+	if q.waiting == nil {
+		q.waiting = make(map[int]*message)
+	}
+	q.waiting[msg.prog] = msg
+	if msg.early {
+		q.s.messages.early++
+		q.s.messages.earlySize += msg.size()
+	}
+	q.follow()
+}
+
+// follow counts what has all its predecessors as no longer early. The session's lock is held.
+func (q *sequence) follow() {
+	for msg := q.waiting[q.missing]; msg != nil; msg = q.waiting[q.missing] {
+		if msg.early {
+			msg.early = false
+			q.s.messages.early--
+			q.s.messages.earlySize -= msg.size()
 		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.messages.pending--
-		if s.ended {
-			return
-		}
-		switch {
-		case msg.NoOutcome:
-		case err != nil:
-			code, text := messageError(err)
-			s.tell(tlcp.AppendMSGFAIL(nil, msg.Sequence, msg.Prog, code, text))
-		default:
-			s.tell(tlcp.AppendMSGDONE(nil, s.client.Version, msg.Sequence, msg.Prog, response))
-		}
-		if seq != nil {
-			seq.running = false
-			seq.advance()
-		}
-	})
+		q.missing++
+	}
 }
 
 // advance processes the message that is due, skips those that have been waited for long enough, or waits on. The session's lock is
@@ -189,16 +365,16 @@ func (q *sequence) advance() {
 		q.timer.Stop()
 		q.timer = nil
 	}
-	for !q.running && len(q.early) > 0 {
-		if msg := q.early[q.next]; msg != nil {
-			delete(q.early, q.next)
+	for !q.running && len(q.waiting) > 0 {
+		if msg := q.waiting[q.next]; msg != nil {
+			delete(q.waiting, q.next)
 			q.next++
 			q.running = true
-			q.s.process(msg, q)
+			q.s.submitMessage(msg)
 			return
 		}
 		now, first, soonest := time.Now(), 0, time.Time{}
-		for n, msg := range q.early {
+		for n, msg := range q.waiting {
 			if first == 0 || n < first {
 				first = n
 			}
@@ -227,9 +403,13 @@ func (q *sequence) skip(last int) {
 	q.s.tell(tlcp.AppendMSGFAIL(nil, q.name, last, code, text))
 	if len(q.skipped) >= maxSpans {
 		q.skipped = slices.Delete(q.skipped, 0, 1)
+	} else {
+		q.s.keep(spanCost)
 	}
 	q.skipped = append(q.skipped, span{q.next, last})
 	q.next = last + 1
+	q.missing = q.next
+	q.follow()
 }
 
 func (q *sequence) wait(d time.Duration) {
@@ -242,11 +422,24 @@ func (q *sequence) wait(d time.Duration) {
 	})
 }
 
-// stop stops the timers, when the session ends.
-func (ms *messages) stop() {
+// stopMessages gives up what the adapter does not have yet, when the session ends. The session's lock is held.
+func (s *Session) stopMessages() {
+	ms := &s.messages
+	for _, msg := range ms.ready {
+		s.dismiss(msg)
+	}
 	for _, q := range ms.sequences {
 		if q.timer != nil {
 			q.timer.Stop()
 		}
+		for _, msg := range q.waiting {
+			s.dismiss(msg)
+		}
+		q.waiting = nil
+	}
+	ms.ready, ms.early, ms.earlySize = nil, 0, 0
+	if ms.room != nil {
+		close(ms.room)
+		ms.room = nil
 	}
 }

@@ -106,7 +106,7 @@ func TestMessageRefused(t *testing.T) {
 			t.Error(got)
 		}
 		got := w.m.Message(t.Context(), ws, c.b.s, tlcp.Message{ReqID: "1", Sequence: tlcp.UnorderedMessages, Prog: 1}, nil)
-		if string(got) != "REQERR,1,65,Reserved sequence name\r\n" {
+		if string(got) != "REQERR,1,68,Reserved sequence name\r\n" {
 			t.Errorf("%q", got)
 		}
 		hold := make(chan struct{})
@@ -116,7 +116,7 @@ func TestMessageRefused(t *testing.T) {
 		if got := w.msg(c.id(), "LS_message=x&LS_msg_prog=2"); got != "REQERR,1,68,Too many messages waiting in the session" {
 			t.Error(got)
 		}
-		if got := w.msg(c.id(), "LS_message=x&LS_sequence=s2&LS_msg_prog=1"); got != "REQERR,1,68,Internal error" {
+		if got := w.msg(c.id(), "LS_message=x&LS_sequence=s2&LS_msg_prog=1"); got != "REQERR,1,68,Too many message sequences in the session" {
 			t.Error(got)
 		}
 		close(hold)
@@ -175,7 +175,7 @@ func TestRepeatedMessages(t *testing.T) {
 		expect(t, c.take(), "MSGDONE,s,1,", "MSGDONE,*,1,")
 		w.msg(c.id(), "LS_message=m2&LS_sequence=s&LS_msg_prog=2")
 		expect(t, d.take(), "m2", "m3")
-		if n := c.b.s.messages.pending; n != 0 {
+		if n := c.b.s.messages.accepted; n != 0 {
 			t.Errorf("%d messages are still pending", n)
 		}
 	})
@@ -260,17 +260,17 @@ func TestSessionEndsDuringMessages(t *testing.T) {
 func TestRecent(t *testing.T) {
 	var r recent
 	const all = 3*maxRecent + 7
-	for n := range all {
+	for n := range int32(all) {
 		if !r.add(n) {
 			t.Fatalf("%d is known before it came", n)
 		}
 	}
-	for n := all - maxRecent; n < all; n++ {
+	for n := int32(all - maxRecent); n < all; n++ {
 		if r.add(n) {
 			t.Fatalf("%d is not known any more", n)
 		}
 	}
-	if len(r.seen) != maxRecent || !r.add(0) {
-		t.Errorf("%d are known, want %d without the first", len(r.seen), maxRecent)
+	if len(r.ring) != maxRecent || !r.add(0) {
+		t.Errorf("%d are known, want %d without the first", len(r.ring), maxRecent)
 	}
 }

@@ -29,7 +29,7 @@ func (m *Manager) Release(ctx context.Context, set *provider.Set) error {
 	m.wg.Add(1)
 	m.mu.Unlock()
 	for _, s := range all {
-		s.terminate(cause{code: tlcp.CodeClosedByServer, text: tlcp.SessionText(tlcp.CodeClosedByServer)})
+		s.terminate(cause{code: tlcp.CodeClosedByServer, text: tlcp.SessionText(tlcp.CodeClosedByServer), by: ByServer})
 	}
 	done := make(chan struct{})
 	go func() { // ends with the sessions; Close waits for it

@@ -86,6 +86,7 @@ func TestReleaseGivesUpWaiting(t *testing.T) {
 		w.meta.message = func(context.Context, string) (string, error) { <-hold; return "", nil }
 		c := w.create(ws, "")
 		w.msg(c.id(), "LS_message=x&LS_msg_prog=1")
+		synctest.Wait() // the adapter has it
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := w.m.Release(ctx, w.set); err == nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
+	"github.com/lightstreamer-go/lightstreamer/broker/internal/sample"
 	"github.com/lightstreamer-go/lightstreamer/internal/tlcp"
 )
 
@@ -15,14 +16,21 @@ type Session struct {
 	id      string
 	set     *adapterSet
 	user    provider.Text
-	client  Client
-	tables  bool // the Metadata Adapter wants to know of subscriptions
+	client  Client // what is still of use after the creation
+	tables  bool   // the Metadata Adapter wants to know of subscriptions
 	granted float64
 	doomed  *cause // the adapter wants it to end as soon as it begins; guarded by the manager's lock
 	noHead  bool   // LS_reduce_head at creation: no CONS in the whole session
 	accepts accepted
 	ctx     context.Context
 	cancel  context.CancelFunc
+
+	place     *place // its share of the limits
+	principal string // of the client's TLS certificate
+	// announced is held up until the creation has been reported to the audit log, or given up:
+	// created tells which, and the end is reported after it.
+	announced sync.WaitGroup
+	created   bool
 
 	mu     sync.Mutex
 	bound  *Binding // nil: unbound
@@ -35,6 +43,7 @@ type Session struct {
 
 	// The flow: lines not yet written, queues with events, and the lines written.
 	lines      [][]byte
+	lineBytes  int64
 	ready      readyList
 	parking    parking
 	queueBytes int            // of all that waits in queues
@@ -51,8 +60,12 @@ type Session struct {
 	free      time.Time // when the bandwidth limit lets the next data line out
 
 	subs     map[int]*subscription
-	jobs     []func()
+	jobs     []job
+	jobBytes int64
 	working  bool
+	kept     int64     // bytes of what waits, in this session, as long as it lives
+	heldUp   int       // readers of its requests that wait for room
+	reported time.Time // the last request that a limit has refused
 	messages messages
 }
 
@@ -60,6 +73,9 @@ type Session struct {
 type cause struct {
 	code int
 	text string
+	by   By
+	// limit is the name of the limit in broker.Limits, if by is ByLimit.
+	limit string
 	// expired says that the client has gone: if it comes back after all, the session is just unknown.
 	expired bool
 }
@@ -81,12 +97,65 @@ func (s *Session) wake() {
 // tell queues a line, which must be a data notification. The lock is held.
 func (s *Session) tell(line []byte) {
 	s.lines = append(s.lines, line)
+	s.lineBytes += int64(len(line))
+	s.m.waiting.Add(int64(len(line)))
 	s.wake()
 }
 
-// crowded says that so many lines and messages wait that no request is accepted that would add some. The lock is held.
+// told notes that a line has been taken from the queue. The lock is held.
+func (s *Session) told(line []byte) {
+	s.lineBytes -= int64(len(line))
+	s.m.waiting.Add(-int64(len(line)))
+}
+
+// crowded reports whether so many lines wait that no request is accepted that would add some. The lock is
+// held.
 func (s *Session) crowded() bool {
-	return len(s.lines)+s.messages.pending >= s.m.cfg.MaxMessages+2*len(s.subs)
+	return len(s.lines) >= s.m.cfg.MaxMessages+2*len(s.subs) || s.lineBytes >= s.m.cfg.MaxMessageBytes
+}
+
+// keep counts bytes of what waits that the session has until its end. The lock is held.
+func (s *Session) keep(n int64) {
+	s.kept += n
+	s.m.waiting.Add(n)
+}
+
+// hear notes that the client is alive. The lock is held.
+func (s *Session) hear() { s.heard = time.Now() }
+
+// small is the size in bytes up to which a request gets in that is the only one of its session.
+const small = 4 << 10
+
+// reserve takes n bytes for a request that is to wait; alone tells that no other of its kind waits in
+// the session.
+func (m *Manager) reserve(n int64, alone bool) bool {
+	if alone && n <= small {
+		m.waiting.Add(n)
+		return true
+	}
+	return m.waiting.Take(n)
+}
+
+// overLimit logs that a limit has refused a request, and reports it to the audit log, now and then. It is
+// called without the lock.
+func (s *Session) overLimit(kind AuditKind, no *denial) {
+	if no.limit == "" {
+		return
+	}
+	s.m.logged("session: request refused by a limit", "session", s.label(), "limit", no.limit, "code", no.code, "text", no.text)
+	if s.m.cfg.Audit == nil {
+		return
+	}
+	now := time.Now()
+	s.mu.Lock()
+	report := now.Sub(s.reported) >= sampleTime
+	if report {
+		s.reported = now
+	}
+	s.mu.Unlock()
+	if report {
+		s.audit(Audit{Kind: kind, By: ByLimit, Limit: no.limit, Code: no.code, Text: no.text})
+	}
 }
 
 // maxSpare bounds the nodes kept for later use.
@@ -116,14 +185,21 @@ func (s *Session) freeNode(n *node) {
 // checkFlood ends the session if too much waits in it. The lock is held.
 func (s *Session) checkFlood() {
 	if s.queueBytes > 8*s.m.cfg.MaxQueueBytes {
-		s.end(cause{code: tlcp.CodeServerFault, text: "Too many events waiting for the client"})
+		s.end(cause{code: tlcp.CodeServerFault, text: "Too many events waiting for the client", by: ByLimit, limit: "QueueBytes"})
 	}
+}
+
+// refuseSubscription returns the code and the text of a refusal by a limit, having reported it.
+func (s *Session) refuseSubscription(limit, text string) (code int, told string) {
+	no := &denial{tlcp.CodeInternal, text, limit}
+	s.overLimit(SubscriptionRefused, no)
+	return no.code, no.text
 }
 
 // touch notes that the client is alive.
 func (s *Session) touch() {
 	s.mu.Lock()
-	s.heard = time.Now()
+	s.hear()
 	s.mu.Unlock()
 }
 
@@ -138,7 +214,7 @@ func (s *Session) end(c cause) {
 	if s.ttl != nil {
 		s.ttl.Stop()
 	}
-	s.messages.stop()
+	s.stopMessages()
 	s.wake()
 	if !s.working {
 		s.working = true
@@ -161,7 +237,7 @@ func (s *Session) expireIn(d time.Duration) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.timers == n && s.bound == nil {
-			s.end(cause{code: tlcp.CodeClosedByServer, text: "Session expired", expired: true})
+			s.end(cause{code: tlcp.CodeClosedByServer, text: "Session expired", by: ByExpiry, expired: true})
 		}
 	})
 }
@@ -174,15 +250,26 @@ func (s *Session) stopExpiry() {
 	}
 }
 
+// job is what the session's worker is to do.
+type job struct {
+	run  func()
+	size int64 // bytes that it holds
+}
+
 // do has a job done by the session's worker, behind those queued before. It returns false if the session has ended or too many
 // wait.
-func (s *Session) do(job func()) bool {
+func (s *Session) do(size int64, run func()) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ended || len(s.jobs) >= s.m.cfg.MaxRequests {
+	alone := len(s.jobs) == 0
+	switch {
+	case s.ended, len(s.jobs) >= s.m.cfg.MaxRequests:
+		return false
+	case !alone && s.jobBytes+size > s.m.cfg.MaxRequestBytes, !s.m.reserve(size, alone):
 		return false
 	}
-	s.jobs = append(s.jobs, job)
+	s.jobBytes += size
+	s.jobs = append(s.jobs, job{run, size})
 	if !s.working {
 		s.working = true
 		s.m.wg.Go(s.work)
@@ -205,11 +292,15 @@ func (s *Session) work() {
 			s.mu.Unlock()
 			return
 		}
-		job := s.jobs[0]
-		s.jobs[0] = nil
+		next := s.jobs[0]
+		s.jobs[0] = job{}
 		s.jobs = s.jobs[1:]
 		s.mu.Unlock()
-		job()
+		next.run()
+		s.mu.Lock()
+		s.jobBytes -= next.size
+		s.mu.Unlock()
+		s.m.waiting.Add(-next.size)
 	}
 }
 
@@ -222,7 +313,9 @@ func (s *Session) cleanUp() {
 		subs = append(subs, sub)
 	}
 	clear(s.subs)
-	s.lines = nil
+	s.m.waiting.Add(-s.lineBytes - s.kept)
+	s.lines, s.lineBytes, s.kept = nil, 0, 0
+	s.messages.sequences, s.messages.unordered = nil, recent{}
 	c := s.cause
 	s.mu.Unlock()
 	for _, sub := range subs {
@@ -232,5 +325,9 @@ func (s *Session) cleanUp() {
 	s.set.Metadata.NotifySessionClose(s.id)
 	s.m.forget(s, c)
 	s.set.sessions.Done()
-	s.m.log.Debug("session: ended", "session", s.label(), "code", c.code, "cause", c.text)
+	s.m.log.Debug("session: ended", "session", s.label(), "by", c.by, "code", c.code, "cause", sample.Text(c.text))
+	s.announced.Wait()
+	if s.created {
+		s.audit(Audit{Kind: SessionEnded, By: c.by, Limit: c.limit, Code: c.code, Text: c.text})
+	}
 }

@@ -47,9 +47,9 @@ func (s *Session) subscribe(a *tlcp.Add) (code int, text string) {
 	case have != nil:
 		return tlcp.CodeInternal, "LS_subId is in use by another subscription of the session"
 	case live >= s.m.cfg.MaxSubscriptions:
-		return tlcp.CodeInternal, "Too many subscriptions in the session"
+		return s.refuseSubscription("Subscriptions", "Too many subscriptions in the session")
 	case crowded:
-		return tlcp.CodeInternal, "Too many notifications waiting in the session"
+		return s.refuseSubscription("PendingMessages", "Too many notifications waiting in the session")
 	}
 	source := s.set.sources[a.DataAdapter]
 	if source == nil {
@@ -82,7 +82,7 @@ func sameAdd(a, b *tlcp.Add) bool {
 func (sub *subscription) ask() (code int, text string) {
 	s, a, md := sub.s, &sub.add, sub.s.set.Metadata
 	refused := func(call string, err error, badItems int) (int, string) {
-		s.m.log.Info("session: subscription refused by the Metadata Adapter", "session", s.label(), "call", call, "error", err)
+		s.m.logged("session: subscription refused by the Metadata Adapter", "session", s.label(), "call", call, "error", errorText(err))
 		return requestError(err, badItems)
 	}
 	var err error
@@ -225,7 +225,7 @@ func (sub *subscription) attach(source *item.Source) (code int, text string) {
 			Owner: sub.s.id,
 		}, sub.queues[i])
 		if err != nil {
-			sub.s.m.log.Info("session: subscription refused", "session", sub.s.label(), "error", err)
+			sub.s.m.logged("session: subscription refused", "session", sub.s.label(), "error", errorText(err))
 			return tlcp.CodeModeRefused, tlcp.RequestText(tlcp.CodeModeRefused)
 		}
 		sub.queues[i].hold = hold
