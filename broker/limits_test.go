@@ -33,7 +33,7 @@ func TestLimitsAreSettings(t *testing.T) {
 		f := fields.Field(i)
 		bad := Limits{}
 		switch f.Name {
-		case "_", "Connections", "AddressConnections", "AddressRate": // which may be unbounded
+		case "_", "Connections", "AddressConnections", "AddressRate", "AddressSessions", "SessionRate": // which may be unbounded
 			continue
 		}
 		reflect.ValueOf(&bad).Elem().Field(i).SetInt(-1)

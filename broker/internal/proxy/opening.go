@@ -152,6 +152,9 @@ func (c *conn) credentials(l ari.Line) {
 	}
 	user, ok := c.link.admits(params)
 	if !ok {
+		c.link.mu.Lock()
+		c.user = user
+		c.link.mu.Unlock()
 		c.fail(fmt.Errorf("%w: user %q or its password refused", ErrInit, bounded(user)), "wrong user or password")
 		return
 	}
