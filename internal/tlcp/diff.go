@@ -28,7 +28,10 @@ func applyDiff(old, diff string, limit int) (string, error) {
 	}
 	var out strings.Builder
 	out.Grow(length)
-	for part := range diffParts(old, diff) {
+	for part, err := range diffParts(old, diff) {
+		if err != nil {
+			return "", err
+		}
 		out.WriteString(part)
 	}
 	return out.String(), nil

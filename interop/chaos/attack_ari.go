@@ -44,6 +44,9 @@ func (a *attacker) hostileAdapter(ctx context.Context) error {
 		}
 		stop()
 		_ = conn.Close()
+		if wait(ctx, pauseBetween) != nil { // it is not about who has more processors
+			break
+		}
 		a.tell(true, "%d connections, %d MiB sent", connected, sent>>20)
 	}
 	return fmt.Errorf("over: %w", ctx.Err())

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -45,11 +46,12 @@ const adaptersXML = `<?xml version="1.0"?>
 
 // brokerConfig is what a row wants of the broker besides.
 type brokerConfig struct {
-	flags  []string // of lsgo serve
-	env    []string
-	before []string // a command that runs another one
-	stderr string   // a file instead of what the harness keeps
-	other  string   // an Adapter Set besides, id OTHER, with a verb for its port
+	flags    []string // of lsgo serve
+	optional []string // flags, in the form --name=value, for a command that has them
+	env      []string
+	before   []string // a command that runs another one
+	stderr   string   // a file instead of what the harness keeps
+	other    string   // an Adapter Set besides, id OTHER, with a verb for its port
 	// keepalive is the longest silence of the adapter. 0: 3 s.
 	keepalive time.Duration
 }
@@ -70,9 +72,16 @@ func (s *stage) startBroker(ctx context.Context) error {
 	b := &broker{url: fmt.Sprint("http://127.0.0.1:", s.httpPort), listening: make(chan struct{})}
 	args := append([]string{}, s.cfg.before...)
 	args = append(args, s.o.lsgo, "serve", "--adapters", s.adaptersDir(), "--http", fmt.Sprint("127.0.0.1:", s.httpPort), "--json")
+	args = append(args, s.cfg.flags...)
+	for _, setting := range s.cfg.optional {
+		if s.o.knows(setting) {
+			args = append(args, setting)
+			s.note("with %s", setting)
+		}
+	}
 	var err error
 	b.child, err = s.o.children.start(spec{
-		name: "broker", args: append(args, s.cfg.flags...), env: s.cfg.env, null: s.cfg.stderr, stderr: s.log, line: b.line,
+		name: "broker", args: args, env: s.cfg.env, null: s.cfg.stderr, stderr: s.log, line: b.line,
 	})
 	if err != nil {
 		return err
@@ -124,6 +133,8 @@ func (b *broker) line(line []byte) {
 		close(b.listening)
 	}
 }
+
+var updatesLost = regexp.MustCompile("updates.*lost|lost.*updates")
 
 // metrics are the numbers of /metrics, those with labels by the name and the labels.
 type metrics map[string]float64
@@ -197,12 +208,12 @@ func (m metrics) ofAdapters(suffix string) (n int) {
 }
 
 // lostFromAdapters is how many updates of adapters the broker itself tells to be lost, or perhaps
-// lost: the counters that have an adapter's label and say so by their name. Updates dropped for
-// want of room (updates_lost_total) are another matter: each client is told of its own.
+// lost: the counters that have an adapter's label, and "updates" and "lost" in their name. Updates
+// dropped for want of room (updates_lost_total) are another matter: each client is told of its own.
 func (m metrics) lostFromAdapters() (n float64) {
 	for name, value := range m {
 		family, labels, ok := strings.Cut(name, "{")
-		if ok && strings.Contains(labels, `set="`+setID+`"`) && strings.Contains(family, "lost") && strings.HasSuffix(family, "_total") {
+		if ok && strings.Contains(labels, `set="`+setID+`"`) && updatesLost.MatchString(family) && strings.HasSuffix(family, "_total") {
 			n += value
 		}
 	}

@@ -87,6 +87,7 @@ lightstreamer_broker_updates_lost_total 7
 lightstreamer_broker_adapter_connections_total{set="CHAOS",data_adapter=""} 3
 lightstreamer_broker_adapter_connections_total{set="CHAOS",data_adapter="DEFAULT"} 2
 lightstreamer_broker_adapter_connections_total{set="OTHER",data_adapter="DEFAULT"} 50
+lightstreamer_broker_adapter_maybe_lost_total{set="CHAOS",data_adapter="DEFAULT"} 4
 lightstreamer_broker_adapter_updates_lost_total{set="CHAOS",data_adapter="DEFAULT"} 40
 `))
 	if err != nil {

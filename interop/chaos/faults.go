@@ -56,12 +56,12 @@ func faultRows(o *options) []row {
 			cfg: brokerConfig{before: []string{"sh", "-c", `ulimit -n 256; exec "$@"`, "sh"}}, fault: descriptors,
 		},
 		{
-			name: "memory", title: "memory: GOMEMLIMIT=200MiB, and greedy clients that do not read", fault: memory,
-			cfg: brokerConfig{env: []string{"GOMEMLIMIT=200MiB"}},
+			name: "memory", title: "memory: a limit of 200 MiB, and greedy clients that do not read", fault: memory,
+			cfg: brokerConfig{env: []string{fmt.Sprintf("GOMEMLIMIT=%dMiB", memoryLimit)}},
 		},
 		{
 			name: "disk-full", title: "disk: full where the log goes", short: true, fault: somethingOfEach,
-			cfg: brokerConfig{stderr: "/dev/full", flags: append([]string{"--log", "debug"}, o.auditFlags()...)},
+			cfg: brokerConfig{stderr: "/dev/full", flags: []string{"--log=debug"}, optional: []string{"--audit-log=/dev/full"}},
 		},
 		{
 			name: "clock", title: "clock: the broker's began 400 days ahead of the others', in another time zone", fault: clock, possible: timeNamespaces,
@@ -214,6 +214,9 @@ func descriptors(ctx context.Context, s *stage) error {
 	return nil
 }
 
+// memoryLimit is the broker's GOMEMLIMIT, in MiB.
+const memoryLimit = 200
+
 func memory(ctx context.Context, s *stage) error {
 	a, err := s.startAttack("greedy", s.o.lasting(20*time.Second, 5*time.Second))
 	if err != nil {
@@ -228,6 +231,9 @@ func memory(ctx context.Context, s *stage) error {
 	}
 	if u, err := usageOf(s.broker.cmd.Process.Pid); err == nil {
 		s.note("%s; broker's memory: %d MiB now, %d MiB at most", a.said(), u.RSS>>20, u.peak>>20)
+		if u.peak>>20 > 2*memoryLimit { // the runtime's limit is a soft one
+			return fmt.Errorf("the broker took %d MiB, with a limit of %d", u.peak>>20, memoryLimit)
+		}
 	}
 	return nil
 }

@@ -88,6 +88,7 @@ func run(ctx context.Context, args []string) error {
 	flags.IntVar(&o.nodes, "node", 2, "official clients for Node.js")
 	flags.Float64Var(&o.rate, "rate", 20, "updates per second of each item")
 	flags.Uint64Var(&o.seed, "seed", 1, "of the places of cuts and the lengths of pauses")
+	flags.StringVar(&o.lsgo, "lsgo", "", "the command that serves; empty: it is built from the repository")
 	flags.IntVar(&o.jobs, "jobs", 0, "rows at the same time; 0: one, or four with -short")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -172,21 +173,21 @@ func (o *options) lasting(full, short time.Duration) time.Duration {
 	return full
 }
 
-// auditFlags has the broker write its audit log where nothing can be written, if it has one.
-func (o *options) auditFlags() []string {
-	if strings.Contains(o.help, "--audit-log") {
-		return []string{"--audit-log=/dev/full"}
-	}
-	return nil
+// knows reports whether the broker has a flag, given as it would be set.
+func (o *options) knows(setting string) bool {
+	name, _, _ := strings.Cut(setting, "=")
+	return strings.Contains(o.help, name+"=")
 }
 
-// build builds the command whose broker is put to the test.
+// build builds the command whose broker is put to the test, if none is given, and asks for its flags.
 func (o *options) build(ctx context.Context, dir string) error {
-	o.lsgo = filepath.Join(dir, "lsgo")
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", o.lsgo, ".") //nolint:gosec // the repository's own
-	cmd.Dir = filepath.Join(o.root, "cmd", "lsgo")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("go build: %w\n%s", err, out)
+	if o.lsgo == "" {
+		o.lsgo = filepath.Join(dir, "lsgo")
+		cmd := exec.CommandContext(ctx, "go", "build", "-o", o.lsgo, ".") //nolint:gosec // the repository's own
+		cmd.Dir = filepath.Join(o.root, "cmd", "lsgo")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("go build: %w\n%s", err, out)
+		}
 	}
 	help, err := exec.CommandContext(ctx, o.lsgo, "serve", "--help").Output() //nolint:gosec // just built
 	if err != nil {

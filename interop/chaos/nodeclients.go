@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/lightstreamer-go/lightstreamer/interop/internal/ledger"
 )
@@ -38,6 +39,7 @@ type nodeClient struct {
 	session string
 	again   map[ledger.Mode]bool // refused subscriptions, to be made again
 	ended   bool                 // for good, by the server's word: to be connected again
+	status  []string             // the last ones, and when
 }
 
 // nodeEvent is what the peer tells, see interop/clients/README.md.
@@ -141,6 +143,8 @@ func (n *nodeClients) line(line []byte) {
 	}
 	switch l := c.ledgers[e.Sub]; e.Event {
 	case "status":
+		c.status = append(c.status, time.Now().Format("05.000 ")+e.Status)
+		c.status = c.status[max(0, len(c.status)-keptStatus):]
 		if strings.HasPrefix(e.Status, "CONNECTED:") && e.Session != "" && e.Session != c.session {
 			if c.session != "" {
 				c.finished(true, "another session")
@@ -196,6 +200,21 @@ func (n *nodeClients) tend() {
 		n.send(w.name, "unsubscribe", "sub", w.mode)
 		n.subscribe(w.name, w.mode)
 	}
+}
+
+// keptStatus is how many changes of a client's status are kept, to be shown if it is stuck.
+const keptStatus = 12
+
+// stuck tells of the clients that have got nothing since a time.
+func (n *nodeClients) stuck(since int64) (list []string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, c := range n.byName {
+		if !c.each(func(_ ledger.Mode, l *ledger.Ledger) bool { return l.Fresh(since) }) {
+			list = append(list, fmt.Sprintf("Node.js client %s is stuck: %s", c.name, strings.Join(c.status, ", ")))
+		}
+	}
+	return list
 }
 
 // order answers orders as the process of the Go clients does.

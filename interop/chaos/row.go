@@ -142,10 +142,14 @@ func (r *row) play(ctx context.Context, o *options, res *result) error {
 		return err
 	}
 	recovering, cancel := context.WithTimeoutCause(ctx, o.patience, fmt.Errorf("not within %v", o.patience))
-	res.Recovery, err = s.awaitFresh(recovering, time.Now())
+	since := time.Now()
+	res.Recovery, err = s.awaitFresh(recovering, since)
 	cancel()
 	if err != nil {
 		res.fail("no recovery: %v", err)
+		if s.node != nil {
+			s.notes = append(s.notes, s.node.stuck(since.UnixMicro())...)
+		}
 	}
 	if err = wait(ctx, steady); err != nil {
 		return err
