@@ -69,7 +69,7 @@ interop: ## run the interoperability lab with the official SDKs and clients (PEE
 	@PEER="$(PEER)" bash .ci/interop
 
 .PHONY: chaos chaos-short
-chaos: node_modules/.package-lock.json ## play faults and attacks on real processes, and count what nobody told to be lost (20 minutes; ONLY=row,row; SOAK=10m: mixed churn instead; JSON=1; ARGS=-help)
+chaos: node_modules/.package-lock.json ## play faults and attacks on real processes, and count what nobody told to be lost (15 minutes; ONLY=row,row; SOAK=10m: mixed churn instead; JSON=1; ARGS=-help)
 	@mkdir -p bin && cd interop && go build -o ../bin/chaos ./chaos
 	@bin/chaos $(if $(ONLY),-only $(ONLY)) $(if $(SOAK),-soak $(SOAK)) $(if $(JSON),-json) $(ARGS)
 

@@ -15,8 +15,8 @@
 // The adapter numbers the updates of one item in each mode. A number counts when the SDK has
 // accepted the update; from then on its loss has to be told by somebody: to the client by the count
 // of lost updates, a clear snapshot or the end of its session; to the adapter by its SDK; or to the
-// operator by the broker's metrics. In RAW and DISTINCT no number may be missing, in MERGE and COMMAND the
-// state at the end has to be the adapter's.
+// operator by the broker's metrics. In RAW and DISTINCT no number may be missing untold, in MERGE
+// and COMMAND the state at the end has to be the adapter's.
 //
 // The exit status is 1 if a row has failed.
 package main
@@ -179,7 +179,8 @@ func (o *options) knows(setting string) bool {
 	return strings.Contains(o.help, name+"=")
 }
 
-// build builds the command whose broker is put to the test, if none is given, and asks for its flags.
+// build builds the command whose broker is put to the test, if none is given, and asks it for its
+// flags.
 func (o *options) build(ctx context.Context, dir string) error {
 	if o.lsgo == "" {
 		o.lsgo = filepath.Join(dir, "lsgo")
