@@ -2,6 +2,7 @@ package adapter
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 
 	"github.com/lightstreamer-go/lightstreamer/internal/ari"
@@ -132,9 +133,18 @@ func (w *writer) goneOn(stalled bool) {
 	}
 }
 
-// ended drops what is held of a subscription that has ended.
+// ended takes what is held of a subscription that has ended: nobody wants it if that is all that has, it leaves with what is
+// pending if the server is stopped, and is lost with the connection.
 func (w *writer) ended(s *Subscription) {
-	w.takeHeld(s) // its place in heldOrder is passed over
+	if fields, ok := w.takeHeld(s); ok { // its place in heldOrder is passed over
+		switch {
+		case w.over == nil:
+		case errors.Is(w.over, ErrStopped):
+			w.update(s, false, fields)
+		default:
+			w.unsent++
+		}
+	}
 	w.room.Broadcast()
 }
 

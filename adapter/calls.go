@@ -267,12 +267,8 @@ func (c *calls) stop(timeout time.Duration) []string {
 	idle := make(chan struct{})
 	c.idle = idle
 	c.mu.Unlock()
-	timer := time.NewTimer(timeout)
-	defer timer.Stop()
-	select {
-	case <-idle:
+	if !expires(timeout, idle) {
 		return nil
-	case <-timer.C:
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -33,6 +33,8 @@ func TestClassify(t *testing.T) {
 		{"the proxy speaks no lines", fmt.Errorf("%w: more than 10 bytes", ErrLineTooLong), retry},
 		{"closed by the proxy at work", &CloseError{Reason: "keepalive timeout"}, retry},
 		{"closed by the proxy before it asked anything", &CloseError{Reason: "bad user", BeforeInit: true}, fatal},
+		{"another adapter is connected", &CloseError{Reason: "there is a remote adapter already", BeforeInit: true, Occupied: true}, refused},
+		{"closed before it asked anything, without a word", fmt.Errorf("%w: %w: closed by the proxy", ErrDisconnected, ErrTurnedAway), refused},
 		{"version refused", &InitError{Err: errors.New("unsupported version")}, fatal},
 		{"refused by the provider", fmt.Errorf("wrapped: %w", &InitError{Err: &DataProviderError{Message: "no feed"}}), fatal},
 		{"listener closed by its owner", &net.OpError{Op: "accept", Err: net.ErrClosed}, fatal},

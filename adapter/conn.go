@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,7 +26,7 @@ type link struct {
 	user    *Credentials // nil: none to send
 	out     *writer
 	ctx     context.Context // what callbacks get; ends with the connection, after its subscriptions
-	lost    chan error      // the first reason to end the connection
+	failure chan error      // the first reason to end the connection
 	handler handler
 	calls   *calls
 	control Control
@@ -38,10 +39,20 @@ type link struct {
 	// Set by the goroutine of the initialisation before it replies.
 	ready   atomic.Bool
 	version ari.Version
+
+	// Updates that were not written, and that may have been lost on their way; set when serve has returned.
+	unsent, maybeLost int64
 }
 
-// initTimeout is how long a proxy may take to ask for the initialisation. It does so at once; this is for connections that lead nowhere.
-const initTimeout = 30 * time.Second
+const (
+	// initTimeout is how long a proxy may take to ask for the initialisation. It does so at once; this is for connections that
+	// lead nowhere.
+	initTimeout = 30 * time.Second
+	// maxInitLine is the longest line taken before the adapter is initialised: who sends it may be anybody.
+	maxInitLine = 256 << 10
+	// readTimeout is how long the reader may take to find out what a proxy has said before writing to it failed.
+	readTimeout = time.Second
+)
 
 // handler is the part of a link that is different for data and metadata.
 type handler interface {
@@ -59,12 +70,13 @@ type handler interface {
 func (l *link) serve(ctx context.Context) error {
 	linkCtx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
-	l.ctx, l.lost, l.out = linkCtx, make(chan error, 1), newWriter(linkCtx, l.settings, l.conn)
+	l.ctx, l.failure, l.out = linkCtx, make(chan error, 1), newWriter(linkCtx, l.settings, l.conn)
 
 	var wg sync.WaitGroup
 	wg.Go(func() { // write
-		if err := l.out.run(); err != nil {
-			l.fail(fmt.Errorf("%w: write: %w", ErrDisconnected, err))
+		// What the proxy said before it closed the connection, a CLOSE for instance, is still to be read: the reader goes first.
+		if err := l.out.run(); err != nil && expires(readTimeout, linkCtx.Done()) {
+			l.fail(l.disconnected("write", err))
 		}
 	})
 	l.hello() // before anything is read: an answer to the initialisation must not overtake it
@@ -80,16 +92,18 @@ func (l *link) serve(ctx context.Context) error {
 	l.turns.begin(first)
 
 	// A connection on which nothing is asked is none: half open, or made by a stranger.
-	silence := time.AfterFunc(initTimeout, func() {
-		if !l.asked.Load() {
+	wg.Go(func() {
+		if expires(initTimeout, linkCtx.Done()) && !l.asked.Load() {
 			l.fail(fmt.Errorf("%w: the proxy did not ask for the initialisation within %v", ErrDisconnected, initTimeout))
 		}
 	})
-	defer silence.Stop()
+	if tcp := tcpOf(l.conn); tcp != nil && l.ackTimeout > 0 {
+		wg.Go(func() { l.watchAcks(tcp, linkCtx.Done()) })
+	}
 
 	var err error
 	select {
-	case err = <-l.lost:
+	case err = <-l.failure:
 	case <-ctx.Done():
 		err = ErrStopped
 	}
@@ -97,6 +111,7 @@ func (l *link) serve(ctx context.Context) error {
 		err = refusal
 	}
 	l.over.Store(true)
+	l.out.ending(err)
 	// Subscriptions end first: once its context is over, a Subscription must not take events any more.
 	l.handler.ended(err)
 	l.control.end(err)
@@ -105,9 +120,14 @@ func (l *link) serve(ctx context.Context) error {
 		l.flush()
 	}
 	l.out.close()
+	var last int64 // bytes that the other host may not have got
+	if tcp := tcpOf(l.conn); tcp != nil {
+		last = unacknowledged(tcp)
+	}
 	_ = l.conn.Close() // also ends the reader
 	l.turns.hurry()
 	wg.Wait()
+	l.lost(err, last)
 	l.waitCalls()
 	if errors.Is(err, ErrStopped) {
 		return nil
@@ -118,15 +138,74 @@ func (l *link) serve(ctx context.Context) error {
 // fail ends the connection, unless something else has done so already.
 func (l *link) fail(err error) {
 	select {
-	case l.lost <- err:
+	case l.failure <- err:
 	default:
+	}
+}
+
+// disconnected makes an error of what reading or writing met. A connection that ends before the proxy has asked for anything
+// was not wanted. err is nil for the end of what the proxy sends.
+func (l *link) disconnected(what string, err error) error {
+	if err == nil {
+		err = errors.New(what)
+	} else {
+		err = fmt.Errorf("%s: %w", what, err)
+	}
+	if timeout, ok := errors.AsType[net.Error](err); !l.asked.Load() && !(ok && timeout.Timeout()) {
+		return fmt.Errorf("%w: %w: %w", ErrDisconnected, ErrTurnedAway, err)
+	}
+	return fmt.Errorf("%w: %w", ErrDisconnected, err)
+}
+
+// watchAcks ends a connection whose other host has vanished, until done is closed.
+func (l *link) watchAcks(tcp *net.TCPConn, done <-chan struct{}) {
+	w := ackWatch{limit: l.ackTimeout}
+	tick := time.NewTicker(max(min(l.ackTimeout/4, time.Second), 10*time.Millisecond))
+	defer tick.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-tick.C:
+		}
+		before := time.Now()
+		a, ok := acknowledged(tcp)
+		if !ok {
+			return // the system cannot tell, or the connection has ended
+		}
+		if w.look(before, time.Now(), a) {
+			l.fail(fmt.Errorf("%w: the proxy's host has acknowledged nothing for %v", ErrDisconnected, l.ackTimeout))
+			return
+		}
+	}
+}
+
+// lost counts what a connection that has ended leaves undone.
+func (l *link) lost(cause error, last int64) {
+	unsent, maybe := l.out.losses(last)
+	if errors.Is(cause, ErrStopped) && unsent == 0 {
+		maybe = 0 // all is written, and on its way
+	}
+	l.unsent, l.maybeLost = unsent, maybe
+	l.stats.lostUnsent.Add(unsent)
+	l.stats.maybeLost.Add(maybe)
+	if unsent+maybe > 0 {
+		l.log.Warn("updates lost with the connection", "unsent", unsent, "maybe_lost", maybe)
 	}
 }
 
 // flush gives what is pending a last chance to leave, bounded by the time to stop.
 func (l *link) flush() {
-	_ = l.conn.SetWriteDeadline(time.Now().Add(l.stopTimeout))
+	drained := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if expires(l.stopTimeout, drained) {
+			_ = l.conn.SetWriteDeadline(time.Unix(1, 0)) // ends the write that does not return
+		}
+	})
 	l.out.drain()
+	close(drained)
+	wg.Wait()
 }
 
 func (l *link) waitCalls() {
@@ -176,10 +255,10 @@ func (l *link) read(t *turn) (kept bool) {
 				t.share()
 			}
 		case errors.Is(err, io.EOF):
-			l.fail(fmt.Errorf("%w: closed by the proxy", ErrDisconnected))
+			l.fail(l.disconnected("closed by the proxy", nil))
 			return true
 		case err != nil:
-			l.fail(fmt.Errorf("%w: read: %w", ErrDisconnected, err))
+			l.fail(l.disconnected("read", err))
 			return true
 		}
 	}
@@ -217,6 +296,9 @@ func (l *link) line(t *turn, raw []byte) (task, error) {
 	if len(raw) == 0 {
 		return nil, nil
 	}
+	if len(raw) > maxInitLine && !l.ready.Load() {
+		return nil, fmt.Errorf("%w: %d bytes before the initialisation", ErrLineTooLong, len(raw))
+	}
 	if l.tracer != nil {
 		l.tracer.received(raw)
 	}
@@ -232,21 +314,24 @@ func (l *link) line(t *turn, raw []byte) (task, error) {
 			l.protocolError("CLOSE ignored", err, raw)
 			return nil, nil
 		}
-		return nil, &CloseError{Reason: reason, BeforeInit: !l.asked.Load()}
+		before := !l.asked.Load()
+		return nil, &CloseError{
+			Reason: cut(reason, maxReason), BeforeInit: before, Occupied: before && strings.HasPrefix(reason, ari.ReasonOccupied),
+		}
 	case line.Method == ari.FST || line.Method == ari.FUS:
 		l.control.answered(line)
 	case l.asked.Load() && (line.Method == ari.DPI || line.Method == ari.MPI):
 		l.protocolError("second initialisation ignored", errors.New("initialised already"), raw)
 	case line.Method == ari.DPI || line.Method == ari.MPI:
-		t.due++
+		t.due += requestCost(line)
 		l.initRequest(line)
 	case line.Method == ari.Unknown:
 		l.protocolError("line ignored", fmt.Errorf("unknown method %q", line.Name[:min(len(line.Name), 20)]), raw)
 	case !l.ready.Load():
-		t.due++
+		t.due += requestCost(line)
 		l.refuse(line, errors.New("request before the initialisation"))
 	default:
-		t.due++
+		t.due += requestCost(line)
 		t.counted++
 		return l.handler.request(t, line), nil
 	}
@@ -270,17 +355,17 @@ func (l *link) countProtocolError(err error) {
 func (l *link) refuse(line ari.Line, err error) {
 	l.log.Warn("protocol error: request refused", "method", line.Method.String(), "err", err)
 	l.countProtocolError(err)
-	l.replyError(string(line.ID), line.Method, ari.Failure{Kind: ari.KindGeneric, Message: ari.T(err.Error())})
+	l.replyError(string(line.ID), requestCost(line), line.Method, ari.Failure{Kind: ari.KindGeneric, Message: ari.T(err.Error())})
 }
 
-func (l *link) replyError(id string, m ari.Method, f ari.Failure) {
+func (l *link) replyError(id string, cost int, m ari.Method, f ari.Failure) {
 	l.stats.refused.Add(1)
 	v := ari.Latest
 	if l.ready.Load() { // before that it may be just being written
 		v = l.version
 	}
 	f.Kind = ari.AllowedIn(f.Kind, m, v)
-	l.out.reply(func(b []byte) []byte { return ari.AppendError(b, id, m, v, f) })
+	l.out.reply(cost, func(b []byte) []byte { return ari.AppendError(b, id, m, v, f) })
 }
 
 // arrival is when a request has arrived, if anybody will want to know.
@@ -315,13 +400,14 @@ func (l *link) initRequest(line ari.Line) {
 	l.asked.Store(true)
 	params, err := ari.ParseParams(line.Body)
 	// By a worker, so that the end of the connection is noticed meanwhile.
-	l.calls.start(&initCall{link: l, id: string(line.ID), params: params, err: err})
+	l.calls.start(&initCall{link: l, id: string(line.ID), cost: requestCost(line), params: params, err: err})
 }
 
 // initCall is the task of the initialisation.
 type initCall struct {
 	link   *link
 	id     string
+	cost   int
 	params []ari.Param
 	err    error
 }
@@ -331,23 +417,24 @@ func (c *initCall) recycle(*turn)             {}
 
 func (c *initCall) run(place) bool {
 	if c.err == nil {
-		c.err = c.link.initialize(c.id, c.params)
+		c.err = c.link.initialize(c)
 	}
 	if c.err != nil {
-		c.link.initFailed(c.id, c.err)
+		c.link.initFailed(c)
 	}
 	return false
 }
 
-func (l *link) initFailed(id string, err error) {
-	refusal := &InitError{Err: err}
+func (l *link) initFailed(c *initCall) {
+	refusal := &InitError{Err: c.err}
 	l.refused.Store(refusal) // the proxy may close the connection as soon as it has the reply, and that is not why it ends
-	l.replyError(id, l.initMethod(), failureOf(err))
+	l.replyError(c.id, c.cost, l.initMethod(), failureOf(c.err))
 	l.flush()
 	l.fail(refusal)
 }
 
-func (l *link) initialize(id string, params []ari.Param) error {
+func (l *link) initialize(c *initCall) error {
+	params := c.params
 	announced, _ := ari.Lookup(params, ari.ParamVersion)
 	version, err := ari.Answer(l.kind, announced.S)
 	if err != nil {
@@ -378,7 +465,7 @@ func (l *link) initialize(id string, params []ari.Param) error {
 	}
 	// Requests may follow the reply at once, so all is ready before it leaves.
 	l.ready.Store(true)
-	l.out.reply(func(b []byte) []byte { return ari.AppendInitReply(b, id, l.kind, version) })
+	l.out.reply(c.cost, func(b []byte) []byte { return ari.AppendInitReply(b, c.id, l.kind, version) })
 	return nil
 }
 
@@ -390,7 +477,7 @@ func (l *link) keepaliveHint(params []ari.Param) (time.Duration, bool) {
 	}
 	hint, ok := ari.ParseKeepaliveHint(text)
 	if !ok {
-		l.log.Warn("parameter of the proxy is not an integer; ignored", "parameter", ari.ParamKeepaliveHint, "value", text.S)
+		l.log.Warn("parameter of the proxy is not an integer; ignored", "parameter", ari.ParamKeepaliveHint, "value", cut(text.S, maxShown))
 	}
 	return hint, ok
 }

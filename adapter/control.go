@@ -120,7 +120,7 @@ func (c *Control) answered(line ari.Line) {
 	delete(c.pending, id)
 	c.mu.Unlock()
 	if answer == nil {
-		c.link.log.Warn("answer to an unknown request ignored", "method", line.Method.String(), "id", id)
+		c.link.log.Warn("answer to an unknown request ignored", "method", line.Method.String(), "id", cut(id, maxShown))
 		return
 	}
 	var a controlAnswer
@@ -129,7 +129,7 @@ func (c *Control) answered(line ari.Line) {
 	case err != nil:
 		a.err = err
 	case isError:
-		a.err = &RemoteError{Message: f.Message.S}
+		a.err = &RemoteError{Message: cut(f.Message.S, maxReason)}
 	case line.Method == ari.FST:
 		a.err = ari.ParseVoidReply(line.Body)
 	default:

@@ -20,6 +20,7 @@ type dataHandler struct {
 
 	mu   sync.Mutex
 	subs itemMap[*Subscription] // from the SUB on, until the USB is served or Subscribe has failed
+	size int                    // what subs cost, see itemCost
 	busy itemMap[*itemQueue]    // requests not yet answered
 	over error                  // why nothing more is accepted
 }
@@ -34,9 +35,13 @@ type itemQueue struct {
 
 type itemRequest struct {
 	id      string
+	cost    int
 	method  ari.Method
 	arrived time.Time
 }
+
+// itemCost is what an item counts for in MaxItemBytes.
+func itemCost(item string) int { return len(item) + 256 }
 
 // A queue that has held more requests than this is not kept for the next item.
 const maxSpareWaiting = 64
@@ -66,7 +71,7 @@ func (h *dataHandler) request(_ *turn, line ari.Line) task {
 		l.refuse(line, err)
 		return nil
 	}
-	if q := h.push(item, itemRequest{string(line.ID), line.Method, l.arrival()}); q != nil {
+	if q := h.push(item, itemRequest{string(line.ID), requestCost(line), line.Method, l.arrival()}); q != nil {
 		return q
 	}
 	return nil
@@ -154,9 +159,9 @@ func (q *itemQueue) run(p place) (kept bool) {
 func (h *dataHandler) reply(r itemRequest, p *place, err error) {
 	switch {
 	case err == nil:
-		p.reply(h.link.out, func(dst []byte) []byte { return ari.AppendVoidReply(dst, r.id, r.method) })
+		p.reply(h.link.out, r.cost, func(dst []byte) []byte { return ari.AppendVoidReply(dst, r.id, r.method) })
 	case !errors.Is(err, errOver):
-		h.link.replyError(r.id, r.method, failureOf(err))
+		h.link.replyError(r.id, r.cost, r.method, failureOf(err))
 	}
 }
 
@@ -174,13 +179,16 @@ func (h *dataHandler) subscribe(item, id string, late bool) error {
 		return errLate
 	}
 	sub := newSubscription(item, id, h.link.out)
-	if !h.add(sub) {
-		return errOver
+	if err := h.add(sub); err != nil {
+		if errors.Is(err, ErrTooManyItems) {
+			h.link.log.Warn("subscription refused: too many items", "bytes", h.link.maxItems)
+		}
+		return err
 	}
 	if err := h.offer(sub); err != nil {
 		sub.end(err)
 		h.drop(item)
-		h.link.log.Warn("subscription refused", "item", item, "err", err)
+		h.link.log.Warn("subscription refused", "item", cut(item, maxReason), "err", err)
 		return err
 	}
 	sub.declareNoSnapshot()
@@ -216,17 +224,22 @@ func (h *dataHandler) unsubscribe(item string) error {
 	}
 	err := protect(h.link.log, "Unsubscribe", func() error { return h.unsub.Unsubscribe(h.link.ctx, sub) })
 	if err != nil {
-		h.link.log.Warn("unsubscription failed", "item", item, "err", err)
+		h.link.log.Warn("unsubscription failed", "item", cut(item, maxReason), "err", err)
 	}
 	return err
 }
 
-// add makes sub the subscription of its item. It reports false, having ended sub, when the connection is over.
-func (h *dataHandler) add(sub *Subscription) bool {
+// add makes sub the subscription of its item. It returns an error, having ended sub, when the connection is over or there
+// are too many items.
+func (h *dataHandler) add(sub *Subscription) error {
 	h.mu.Lock()
 	over := h.over
 	before := h.subs.all[sub.item]
-	if over == nil {
+	tooMany := before == nil && h.size+itemCost(sub.item) > h.link.maxItems
+	if over == nil && !tooMany {
+		if before == nil {
+			h.size += itemCost(sub.item)
+		}
 		h.subs.put(sub.item, sub)
 		h.forget(before)
 	}
@@ -234,10 +247,16 @@ func (h *dataHandler) add(sub *Subscription) bool {
 	if before != nil {
 		before.end(ErrUnsubscribed) // two SUB in a row: the later one wins
 	}
-	if over != nil {
+	switch {
+	case over != nil:
 		sub.end(over)
+		return errOver
+	case tooMany:
+		err := fmt.Errorf("%w: those subscribed have reached MaxItemBytes (%d)", ErrTooManyItems, h.link.maxItems)
+		sub.end(err)
+		return err
 	}
-	return over == nil
+	return nil
 }
 
 // accept notes that the provider has taken sub.
@@ -255,6 +274,7 @@ func (h *dataHandler) drop(item string) (sub *Subscription, accepted bool) {
 	h.mu.Lock()
 	if sub = h.subs.all[item]; sub != nil {
 		h.subs.remove(item)
+		h.size -= itemCost(item)
 		accepted = h.forget(sub)
 	}
 	h.mu.Unlock()

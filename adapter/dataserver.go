@@ -50,8 +50,15 @@ type DataServer struct {
 	MaxCallbacks int
 	// MaxLine is the longest line accepted from the proxy, in bytes. 0: DefaultMaxLine.
 	MaxLine int
+	// MaxItemBytes bounds the memory for the items subscribed at the same time: each counts with its name and 256 bytes. A
+	// subscription over it is refused ([ErrTooManyItems]). 0: DefaultMaxItemBytes.
+	MaxItemBytes int
 	// StopTimeout is how long Run waits, when it stops, for callbacks at work and data on its way. 0: DefaultStopTimeout.
 	StopTimeout time.Duration
+	// AckTimeout is how long the proxy's host may leave data unacknowledged before the connection counts as lost. A proxy that
+	// does not read, on a host that is well, is given two minutes. Linux only. 0: DefaultAckTimeout; negative: it is left to
+	// the system, which takes a quarter of an hour.
+	AckTimeout time.Duration
 	// Logger gets what happens. nil: nothing is logged. Passwords never are.
 	Logger *slog.Logger
 	// LogLines chooses lines of the wire to log at level Debug. Default: none.
@@ -68,6 +75,7 @@ func (s *DataServer) settings() (*settings, error) {
 		kind: ari.Data, name: s.Name, addr: s.Addr, listener: s.Listener, tls: s.TLS, dial: s.Dial, credentials: s.Credentials,
 		params: s.Params, configFile: s.ConfigFile, keepalive: s.Keepalive, reconnect: s.Reconnect, maxPending: s.MaxPending, whenFull: s.WhenFull,
 		maxCalls: s.MaxCallbacks, maxLine: s.MaxLine, stopTimeout: s.StopTimeout, log: s.Logger, categories: s.LogLines, events: s.Events, stats: &s.stats,
+		ackTimeout: s.AckTimeout, maxItems: s.MaxItemBytes,
 	}
 	c.fillDefaults()
 	err := c.validate()

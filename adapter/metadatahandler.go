@@ -98,6 +98,7 @@ type question[R, A any] struct {
 	h       *metadataHandler
 	about   *about[R, A]
 	id      string
+	cost    int
 	method  ari.Method
 	arrived time.Time
 	r       R
@@ -115,7 +116,7 @@ func ask[R, A any](h *metadataHandler, t *turn, line ari.Line, how *about[R, A])
 		q = new(question[R, A])
 	}
 	t.spare[line.Method] = nil
-	*q = question[R, A]{h, how, string(line.ID), line.Method, h.arrival(), r}
+	*q = question[R, A]{h, how, string(line.ID), requestCost(line), line.Method, h.arrival(), r}
 	return q
 }
 
@@ -132,9 +133,9 @@ func (q *question[R, A]) run(p place) (kept bool) {
 	kept = p.end()
 	if err != nil {
 		h.log.Debug("request refused", "method", q.method.String(), "err", err)
-		h.replyError(q.id, q.method, failureOf(err))
+		h.replyError(q.id, q.cost, q.method, failureOf(err))
 	} else {
-		p.reply(h.out, func(dst []byte) []byte { return q.about.append(dst, q.id, q.method, h.version, answer) })
+		p.reply(h.out, q.cost, func(dst []byte) []byte { return q.about.append(dst, q.id, q.method, h.version, answer) })
 	}
 	h.answered(q.method, q.arrived, err)
 	return kept

@@ -34,6 +34,7 @@ type MetadataServer struct {
 	MaxCallbacks int
 	MaxLine      int
 	StopTimeout  time.Duration
+	AckTimeout   time.Duration
 	Logger       *slog.Logger
 	LogLines     LogCategories
 	Events       *Events
@@ -47,6 +48,7 @@ func (s *MetadataServer) settings() (*settings, error) {
 		kind: ari.Metadata, name: s.Name, addr: s.Addr, listener: s.Listener, tls: s.TLS, dial: s.Dial, credentials: s.Credentials,
 		params: s.Params, configFile: s.ConfigFile, keepalive: s.Keepalive, reconnect: s.Reconnect,
 		maxCalls: s.MaxCallbacks, maxLine: s.MaxLine, stopTimeout: s.StopTimeout, log: s.Logger, categories: s.LogLines, events: s.Events, stats: &s.stats,
+		ackTimeout: s.AckTimeout,
 	}
 	c.fillDefaults()
 	err := c.validate()

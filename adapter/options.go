@@ -28,6 +28,10 @@ const (
 	DefaultMaxLine = 16 << 20
 	// DefaultStopTimeout is how long Run waits, when it stops, for callbacks at work and for data on its way.
 	DefaultStopTimeout = time.Second
+	// DefaultAckTimeout is how long the proxy's host may leave data unacknowledged.
+	DefaultAckTimeout = 15 * time.Second
+	// DefaultMaxItemBytes bounds the memory of the items subscribed: some four million with names of 20 characters.
+	DefaultMaxItemBytes = 1 << 30
 )
 
 // Credentials are sent to the proxy at each connection, before anything else. Wire: RAC.
@@ -44,10 +48,15 @@ func StaticCredentials(user string, password Password) func(context.Context) (Cr
 }
 
 // A Backoff spaces the attempts to connect: the pause starts at Min, doubles up to Max, and is shortened at random by up to a half, so that
-// many adapters do not come back at the same moment. It starts anew after a connection that was initialised.
+// many adapters do not come back at the same moment. It starts anew after a connection that was initialised and lasted for
+// Max.
+//
+// While the proxy turns connections away ([CloseError.Occupied], [ErrTurnedAway]), the pause goes on doubling up to
+// MaxRefused: a process too many is told so, and does not disturb; one that is to take over does so within MaxRefused.
 type Backoff struct {
-	Min time.Duration // 0: 250 ms; negative: do not connect again
-	Max time.Duration // 0: 15 s
+	Min        time.Duration // 0: 250 ms; negative: do not connect again
+	Max        time.Duration // 0: 15 s
+	MaxRefused time.Duration // 0: 1 min, or Max if that is more
 }
 
 // NoReconnect is the Reconnect field of a server whose Run is to return when a connection fails or is lost.
@@ -55,16 +64,30 @@ var NoReconnect = &Backoff{Min: -1}
 
 func (b *Backoff) off() bool { return b != nil && b.Min < 0 }
 
-// pause returns how long to wait after the given number of failures in a row, counted from 1.
-func (b *Backoff) pause(failures int) time.Duration {
-	lo, hi := 250*time.Millisecond, 15*time.Second
+// limits returns the fields with the defaults filled in.
+func (b *Backoff) limits() Backoff {
+	l := Backoff{250 * time.Millisecond, 15 * time.Second, time.Minute}
 	if b != nil && b.Min > 0 {
-		lo = b.Min
+		l.Min = b.Min
 	}
 	if b != nil && b.Max > 0 {
-		hi = b.Max
+		l.Max = b.Max
 	}
-	d := lo
+	l.MaxRefused = max(l.MaxRefused, l.Max)
+	if b != nil && b.MaxRefused > 0 {
+		l.MaxRefused = b.MaxRefused
+	}
+	return l
+}
+
+// pause returns how long to wait after the given number of failures in a row, counted from 1, the last of which was the
+// proxy's refusal, or was not.
+func (b *Backoff) pause(failures int, refused bool) time.Duration {
+	l := b.limits()
+	d, hi := l.Min, l.Max
+	if refused {
+		hi = l.MaxRefused
+	}
 	for i := 1; i < failures && d < hi; i++ {
 		d *= 2
 	}
@@ -90,6 +113,8 @@ type settings struct {
 	maxCalls    int
 	maxLine     int
 	stopTimeout time.Duration
+	ackTimeout  time.Duration
+	maxItems    int // bytes
 	log         *slog.Logger
 	categories  LogCategories
 	tracer      *tracer
@@ -107,12 +132,19 @@ func (s *settings) fillDefaults() {
 	if s.stopTimeout == 0 {
 		s.stopTimeout = DefaultStopTimeout
 	}
+	if s.ackTimeout == 0 {
+		s.ackTimeout = DefaultAckTimeout
+	}
+	if s.maxItems == 0 {
+		s.maxItems = DefaultMaxItemBytes
+	}
 	if s.dial == nil {
-		s.dial = defaultDialer().DialContext
+		s.dial = (&net.Dialer{Timeout: dialTimeout}).DialContext
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.log = slog.New(newSampler(s.log.Handler()))
 	if s.name == "" {
 		s.name = s.addr
 		if s.listener != nil {
@@ -152,6 +184,9 @@ func (s *settings) validate() error {
 	}
 	if s.maxPending < 0 {
 		bad("MaxPending is negative; memory has to be bounded")
+	}
+	if s.maxItems < 0 {
+		bad("MaxItemBytes is negative; memory has to be bounded")
 	}
 	if s.maxCalls < 0 {
 		bad("MaxCallbacks is negative; 0 is for no limit")

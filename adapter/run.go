@@ -5,8 +5,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/lightstreamer-go/lightstreamer/internal/ari"
@@ -40,20 +42,24 @@ func Run(ctx context.Context, servers ...Runner) error {
 // run connects, and connects again, until ctx ends (nil) or there is no point in going on. newHandler makes what serves one connection.
 func run(ctx context.Context, s *settings, newHandler func(*link) handler) error {
 	failures := 0
+	var told repeated
 	for {
+		began := time.Now()
 		ready, err := runOnce(ctx, s, newHandler)
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // whatever broke while stopping, stopping was asked for
 		}
-		if ready {
+		if ready && time.Since(began) >= s.reconnect.limits().Max {
 			failures = 0
 		}
 		failures++
-		if s.reconnect.off() || classify(err) == fatal {
+		v := classify(err)
+		if s.reconnect.off() || v == fatal {
 			return fmt.Errorf("adapter: %s: %w", s.title(), err)
 		}
-		pause := s.reconnect.pause(failures)
-		s.log.Warn("not connected; will try again", "err", err, "in", pause)
+		pause := s.reconnect.pause(failures, v == refused)
+		s.log.LogAttrs(ctx, told.level(err, time.Now()), "not connected; will try again",
+			slog.Any("err", err), slog.Int("failures", failures), slog.Duration("in", pause))
 		timer := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
@@ -62,6 +68,23 @@ func run(ctx context.Context, s *settings, newHandler func(*link) handler) error
 		case <-timer.C:
 		}
 	}
+}
+
+// repeated says how loudly an error is to be told that comes again and again.
+type repeated struct {
+	text string
+	at   time.Time
+}
+
+// An error that comes again is a warning once in so much time.
+const tellAgain = 10 * time.Minute
+
+func (r *repeated) level(err error, now time.Time) slog.Level {
+	if text := err.Error(); text != r.text || now.Sub(r.at) >= tellAgain {
+		r.text, r.at = text, now
+		return slog.LevelWarn
+	}
+	return slog.LevelDebug
 }
 
 // runOnce serves one connection. It tells whether the connection came as far as to be initialised.
@@ -85,7 +108,10 @@ func runOnce(ctx context.Context, s *settings, newHandler func(*link) handler) (
 	}
 	conn, err := s.connect(ctx)
 	if err != nil {
-		return false, err
+		return false, explain(err)
+	}
+	if tcp := tcpOf(conn); tcp != nil && s.ackTimeout > 0 {
+		_ = prepare(tcp) // without it the system is more patient
 	}
 	info.Proxy = conn.RemoteAddr().String()
 	s.log.Info("connected", "proxy", info.Proxy)
@@ -99,8 +125,17 @@ func runOnce(ctx context.Context, s *settings, newHandler func(*link) handler) (
 	l.control.link = l
 	l.handler = newHandler(l)
 	err = l.serve(ctx)
+	info.LostUnsent, info.MaybeLost = l.unsent, l.maybeLost
 	s.stats.initialised.Store(false)
 	return l.ready.Load(), err
+}
+
+// explain adds to an error what its reader can do.
+func explain(err error) error {
+	if errors.Is(err, syscall.EMFILE) {
+		return fmt.Errorf("%w: the process has no file descriptor left: raise its limit (ulimit -n, LimitNOFILE), or look for what holds them", err)
+	}
+	return err
 }
 
 func (s *settings) callCredentials(ctx context.Context) (*Credentials, error) {
@@ -165,7 +200,8 @@ func handshake(ctx context.Context, raw net.Conn, conn *tls.Conn) (net.Conn, err
 type verdict uint8
 
 const (
-	retry verdict = iota
+	retry   verdict = iota
+	refused         // retry, more and more seldom
 	fatal
 )
 
@@ -177,6 +213,9 @@ func classify(err error) verdict {
 	case errors.As(err, &initFailed):
 		// The provider refused, or the protocol does not match: the next time would end alike.
 		return fatal
+	case errors.As(err, &closed) && closed.Occupied, errors.Is(err, ErrTurnedAway):
+		// Another adapter has the place, most often, and may leave it.
+		return refused
 	case errors.As(err, &closed) && closed.BeforeInit:
 		// The proxy turns the connection down before it has asked anything: credentials, or an address that is not welcome.
 		return fatal

@@ -79,7 +79,17 @@ const (
 	maxTraced = 1024
 	// maxShown is the longest part of a name or id in a log line.
 	maxShown = 64
+	// maxReason is the longest part of a text of the proxy that is kept.
+	maxReason = 1024
 )
+
+// cut shortens a text of the proxy.
+func cut(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
+}
 
 func (t *tracer) line(c LogCategories, line []byte) {
 	if t.categories&c == 0 {

@@ -20,9 +20,9 @@ type turn struct {
 	in      *ari.LineBuffer
 	reads   bool              // on, when in is used up; else the turn ends then
 	flooded bool              // in was filled by one read: there is more to come
-	due     int               // requests taken that the writer does not know of yet
+	due     int               // cost of requests taken that the writer does not know of yet
 	replies []byte            // lines that wait for more of them
-	replied int               // how many
+	replied int               // cost of their requests
 	since   uint32            // turns.looks when the first of them was made
 	counted int64             // requests that stats do not know of yet
 	spare   [ari.Methods]task // by method, for later requests
@@ -136,11 +136,11 @@ func (p *place) end() (kept bool) {
 	return true
 }
 
-// reply sends the reply to the request whose callback has ended.
-func (p *place) reply(w *writer, encode func(dst []byte) []byte) {
+// reply sends the reply to the request, of such a cost, whose callback has ended.
+func (p *place) reply(w *writer, cost int, encode func(dst []byte) []byte) {
 	t := p.turn
 	if t == nil {
-		w.reply(encode)
+		w.reply(cost, encode)
 		return
 	}
 	looks := t.of.looks.Load()
@@ -148,7 +148,7 @@ func (p *place) reply(w *writer, encode func(dst []byte) []byte) {
 		t.since = looks
 	}
 	t.replies = append(encode(t.replies), ari.EOL...)
-	t.replied++
+	t.replied += cost
 	if p.behind != plenty || len(t.replies) >= enoughReplies || looks != t.since {
 		t.flush(w, p.behind == nothing)
 	}

@@ -1,6 +1,7 @@
 package adapter
 
 import (
+	"bytes"
 	"context"
 	"net"
 	"sync"
@@ -38,8 +39,12 @@ type writer struct {
 	heldOrder []*Subscription          // in the order in which that began
 	heldBytes int
 
-	owed    int // requests read and not yet replied to
-	updates int // in pending
+	owed    int   // what the requests read and not yet replied to cost, see requestCost
+	updates int   // in pending
+	skip    int   // bytes of pending's first line that have been written
+	unsent  int   // updates accepted that were not written, and will not be
+	over    error // why the connection ends; nil while it does not
+	ledger  *ledger
 	stats   *stats
 	events  *Events
 	trace   *tracer
@@ -56,7 +61,7 @@ const maxSpare = 1 << 20
 func newWriter(ctx context.Context, s *settings, conn net.Conn) *writer {
 	w := &writer{
 		max: s.maxPending, conflate: s.whenFull == Conflate, wake: make(chan struct{}, 1), stats: s.stats, events: s.events, trace: s.tracer,
-		ctx: ctx, conn: conn, instant: newInstant(conn), last: time.Now(),
+		ctx: ctx, conn: conn, instant: newInstant(conn), last: time.Now(), ledger: new(ledger),
 	}
 	if w.conflate {
 		w.held = make(map[*Subscription][]byte)
@@ -118,25 +123,44 @@ func (w *writer) idle() bool {
 
 // writeInPlace writes what is pending, or leaves to run what the system does not take at once. mu is held; it is released.
 func (w *writer) writeInPlace() {
-	buf, updates := w.take()
+	buf, skip, updates := w.take()
 	w.mu.Unlock()
 	if w.trace != nil {
 		w.trace.sent(buf)
 	}
-	n := w.instant.write(buf)
-	if n == len(buf) {
-		w.flushed(updates, n)
+	n := w.instant.write(buf[skip:])
+	start, whole := skip+n, updates
+	if start < len(buf) {
+		start, whole = wholeLines(buf[:start])
+	}
+	if n > 0 {
+		w.flushed(whole, n)
 	}
 	w.mu.Lock()
-	if n == len(buf) {
+	switch {
+	case start == len(buf):
 		w.keep(buf)
-	} else if !w.closed {
+	case w.closed:
+		w.unsent += updates - whole
+	default:
 		w.keep(w.pending)
-		w.pending = append(buf[n:], w.pending...)
-		w.updates += updates
+		w.pending = append(buf[start:], w.pending...)
+		w.skip = skip + n - start
+		w.updates += updates - whole
 	}
 	w.written()
 	w.unlockAndWake()
+}
+
+// wholeLines returns the length of the whole lines at the beginning of buf, and how many of them are updates.
+func wholeLines(buf []byte) (size, updates int) {
+	size = bytes.LastIndexByte(buf, '\n') + 1
+	for line := range bytes.SplitSeq(buf[:size], []byte("\n")) {
+		if _, rest, ok := bytes.Cut(line, []byte("|")); ok && bytes.HasPrefix(rest, []byte("UD3|")) {
+			updates++
+		}
+	}
+	return size, updates
 }
 
 func (w *writer) kick() {
@@ -154,13 +178,20 @@ func (w *writer) line(encode func(dst []byte) []byte) {
 }
 
 // The requests that may wait for their replies, and how many times MaxPending their replies may fill pending, before no more requests are read. A proxy that
-// asks and does not read stops itself so.
+// asks and does not read stops itself so. A long request counts for several: what has been read and not been answered is
+// bounded in bytes too, at some 40 MB and one line.
 const (
 	maxOwed    = 20_000
 	maxReplies = 4
+	// owedUnit is how many bytes of a request cost as much as another request.
+	owedUnit = 2 << 10
 )
 
-// owe notes that so many replies are due, or were until just now, and then waits while too many are. Called by the reader.
+// requestCost is what a request costs until it is replied to.
+func requestCost(line ari.Line) int { return 1 + len(line.Body)/owedUnit }
+
+// owe notes that requests of such a cost are to be replied to, or were until just now, and then waits while there are too
+// many. Called by the reader.
 func (w *writer) owe(n int) {
 	w.mu.Lock()
 	w.owed += n
@@ -170,21 +201,21 @@ func (w *writer) owe(n int) {
 	w.mu.Unlock()
 }
 
-// reply appends the reply to a request, whatever the bound says.
-func (w *writer) reply(encode func(dst []byte) []byte) {
+// reply appends the reply to a request of such a cost, whatever the bound says.
+func (w *writer) reply(cost int, encode func(dst []byte) []byte) {
 	w.mu.Lock()
 	w.finish(encode(w.pending))
-	w.replied(1)
+	w.replied(cost)
 	w.unlockAndWake()
 }
 
-// replies appends so many replies, of which no more are known to follow at once if last.
-func (w *writer) replies(lines []byte, n int, last bool) {
+// replies appends the replies to requests of such a cost, of which no more are known to follow at once if last.
+func (w *writer) replies(lines []byte, cost int, last bool) {
 	w.mu.Lock()
 	if !w.closed {
 		w.pending = append(w.pending, lines...)
 	}
-	w.replied(n)
+	w.replied(cost)
 	if last && w.idle() {
 		w.clock.look(true)
 		w.writeInPlace()
@@ -193,10 +224,10 @@ func (w *writer) replies(lines []byte, n int, last bool) {
 	}
 }
 
-// replied notes that so many replies are not due any more. mu is held.
-func (w *writer) replied(n int) {
+// replied notes that requests of such a cost have been replied to. mu is held.
+func (w *writer) replied(cost int) {
 	full := w.owed >= maxOwed
-	if w.owed -= n; full && w.owed < maxOwed {
+	if w.owed -= cost; full && w.owed < maxOwed {
 		w.room.Broadcast() // the reader may be waiting
 	}
 }
@@ -218,6 +249,13 @@ func (w *writer) drain() {
 	w.mu.Unlock()
 }
 
+// ending notes why the connection ends, before its subscriptions do.
+func (w *writer) ending(cause error) {
+	w.mu.Lock()
+	w.over = cause
+	w.mu.Unlock()
+}
+
 // close makes run return without writing what is pending, and wakes everybody who waits. It can be called again.
 func (w *writer) close() {
 	w.mu.Lock()
@@ -234,17 +272,22 @@ func (w *writer) run() error {
 	timer.Stop()
 	defer timer.Stop()
 	for {
-		buf, updates, ok := w.next(timer)
+		buf, skip, updates, ok := w.next(timer)
 		if !ok {
 			return nil
 		}
 		if w.trace != nil {
 			w.trace.sent(buf)
 		}
-		n, err := w.conn.Write(buf)
-		w.flushed(updates, n)
+		n, err := w.conn.Write(buf[skip:])
+		whole := updates
+		if err != nil {
+			_, whole = wholeLines(buf[:skip+n])
+		}
+		w.flushed(whole, n)
 		w.mu.Lock()
 		w.last = time.Now()
+		w.unsent += updates - whole
 		w.keep(buf)
 		w.written()
 		w.mu.Unlock()
@@ -255,19 +298,32 @@ func (w *writer) run() error {
 	}
 }
 
+// flushed counts a write. It is called by whoever writes, before that is over.
 func (w *writer) flushed(updates, n int) {
+	w.ledger.add(updates, n)
 	w.stats.flushed(updates, n)
 	if w.events.Flushed != nil {
 		w.events.Flushed(FlushInfo{Updates: updates, Bytes: n})
 	}
 }
 
-// take takes what is pending, to write it. mu is held.
-func (w *writer) take() (buf []byte, updates int) {
-	buf, updates = w.pending, w.updates
-	w.pending, w.spare, w.updates = w.spare[:0], nil, 0
+// losses returns, after the end of the connection, how many updates were accepted and not written, and how many are among
+// the last bytes written.
+func (w *writer) losses(last int64) (unsent, among int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for w.writing {
+		w.waitRoom()
+	}
+	return int64(w.unsent + w.updates), w.ledger.last(last)
+}
+
+// take takes what is pending, to write it from skip on. mu is held.
+func (w *writer) take() (buf []byte, skip, updates int) {
+	buf, skip, updates = w.pending, w.skip, w.updates
+	w.pending, w.spare, w.skip, w.updates = w.spare[:0], nil, 0, 0
 	w.writing = true
-	return buf, updates
+	return buf, skip, updates
 }
 
 // keep keeps a buffer that has been written for later use. mu is held.
@@ -286,12 +342,12 @@ func (w *writer) written() {
 }
 
 // next waits for something to write, and takes it. It returns a keepalive when the silence has been too long, false when the writer is closed.
-func (w *writer) next(timer *time.Timer) (buf []byte, updates int, ok bool) {
+func (w *writer) next(timer *time.Timer) (buf []byte, skip, updates int, ok bool) {
 	w.mu.Lock()
 	for {
 		if w.closed {
 			w.mu.Unlock()
-			return nil, 0, false
+			return nil, 0, 0, false
 		}
 		if len(w.pending) == 0 && !w.writing && w.keepalive > 0 && w.silence() >= w.keepalive {
 			w.finish(append(w.pending, ari.KeepaliveLine...))
@@ -314,13 +370,13 @@ func (w *writer) next(timer *time.Timer) (buf []byte, updates int, ok bool) {
 		w.mu.Lock()
 		w.asleep = false
 	}
-	buf, updates = w.take()
+	buf, skip, updates = w.take()
 	w.release()
 	if w.waiting > 0 {
 		w.room.Broadcast()
 	}
 	w.mu.Unlock()
-	return buf, updates, true
+	return buf, skip, updates, true
 }
 
 // silence is how long nothing has been written. The clock is read for each write in place. mu is held.
