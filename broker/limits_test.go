@@ -13,6 +13,8 @@ func TestLimitsAreSettings(t *testing.T) {
 		Request: 501, Header: 2, Connections: 3, Sessions: 4, Subscriptions: 5, PendingRequests: 6, PendingMessages: 7, Sequences: 8, Buffer: 9,
 		UnfilteredBuffer: 10, QueueBytes: 11, HistoryBytes: 12, HistoryTime: 13,
 	}
+	l.AddressSessions, l.SessionRate, l.UserSessions, l.PendingCreations = 21, 22, 23, 24
+	l.PendingMessageBytes, l.PendingRequestBytes, l.PendingBytes, l.MessageCalls = 25, 26, 27, 28
 	cfg := Config{Limits: l, RebindTimeout: 14, RecoveryTimeout: 15, Keepalive: 16, Linger: 17}.withDefaults()
 	if cfg.Limits != l {
 		t.Errorf("changed to %+v", cfg.Limits)
@@ -25,10 +27,21 @@ func TestLimitsAreSettings(t *testing.T) {
 	if want := []int{501, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17}; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
+	got = []int{
+		s.MaxAddressSessions, s.SessionRate, s.MaxUserSessions, s.MaxCreations, int(s.MaxMessageBytes), int(s.MaxRequestBytes),
+		int(s.MaxWaiting), s.MaxMessageCalls,
+	}
+	if want := []int{21, 22, 23, 24, 25, 26, 27, 28}; !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
 	fields := reflect.TypeFor[Limits]()
 	for i := range fields.NumField() {
 		f := fields.Field(i)
 		bad := Limits{}
+		switch f.Name {
+		case "AddressSessions", "SessionRate": // which may be unbounded
+			continue
+		}
 		if f.Name == "_" || f.Name == "Connections" { // which may be unbounded
 			continue
 		}
