@@ -175,7 +175,7 @@ func (b *Binding) broken() End {
 	case b.creation && !b.headDone:
 		s.end(cause{code: tlcp.CodeClosedByServer, text: "Session creation not delivered", by: ByExpiry, expired: true})
 	default:
-		s.expireIn(s.m.cfg.RecoveryTimeout)
+		s.expireIn(s.recoveryTime())
 	}
 	return End{Reason: Lost, CloseSocket: true}
 }
