@@ -80,6 +80,7 @@ func appendMetrics(b []byte, s Stats) []byte {
 	one("gauge", "items", "Items subscribed with the Data Adapters.", int64(s.Items))
 	one("gauge", "queue_bytes", "About how much waits to be sent to clients.", int64(s.QueueBytes))
 	one("gauge", "history_bytes", "Lines kept for recoveries.", int64(s.HistoryBytes))
+	one("gauge", "pending_bytes", "What waits of messages and control requests of clients.", s.PendingBytes)
 	one("counter", "sessions_created_total", "Sessions created.", s.Created)
 	one("counter", "sessions_refused_total", "Sessions refused.", s.Refused)
 	one("counter", "lines_total", "Data notifications written to clients.", s.Lines)
