@@ -54,16 +54,16 @@ func TestRequestsRefused(t *testing.T) {
 		{"no key", "control", "LS_reqId=2&" + add + "COMMAND&LS_schema=command%20qty", "REQERR,2,15,*"},
 		{"no command", "control", "LS_reqId=3&" + add + "COMMAND&LS_schema=key%20qty", "REQERR,3,16,*"},
 		{"group", "control", "LS_reqId=4&LS_op=add&LS_subId=9&LS_group=badgroup&LS_mode=MERGE&LS_schema=a", "REQERR,4,21,Bad Item Group name"},
-		{"no operation", "control", "LS_reqId=5", "REQERR,5,67,parameter LS_op: missing"},
-		{"unknown operation", "control", "LS_reqId=6&LS_op=fly", "REQERR,6,65,parameter LS_op: unknown operation"},
+		{"no operation", "control", "LS_reqId=5", "REQERR,5,68,parameter LS_op: missing"},
+		{"unknown operation", "control", "LS_reqId=6&LS_op=fly", "REQERR,6,68,parameter LS_op: unknown operation"},
 		{"no request id", "control", "LS_op=delete&LS_subId=1", "ERROR,67,parameter LS_reqId: missing"},
 		{"nothing", "control", "", "ERROR,67,parameter LS_reqId: missing"},
 		{"no such subscription", "control", "LS_reqId=7&LS_op=delete&LS_subId=77", "REQERR,7,19,Specified subscription not found"},
 		{"push notifications", "control", "LS_reqId=8&LS_op=register&PN_type=Google", "REQERR,8,40,*"},
 		{"other session", "control", "LS_reqId=9&LS_op=destroy&LS_session=S1", "REQERR,9,20,Session not found"},
-		{"message without number", "msg", "LS_reqId=10&LS_message=x", "REQERR,10,67,parameter LS_msg_prog: missing"},
+		{"message without number", "msg", "LS_reqId=10&LS_message=x", "REQERR,10,68,parameter LS_msg_prog: missing"},
 		{"message of another session", "msg", "LS_reqId=11&LS_message=x&LS_outcome=false&LS_session=S1", "REQERR,11,20,Session not found"},
-		{"message with a bad escape", "msg", "LS_reqId=12&LS_message=100%&LS_outcome=false", "REQERR,12,65,parameter LS_message: percent sign without two hex digits"},
+		{"message with a bad escape", "msg", "LS_reqId=12&LS_message=100%&LS_outcome=false", "REQERR,12,68,parameter LS_message: percent sign without two hex digits"},
 		{"heartbeat with a bad escape", "heartbeat", "LS_session=%", "ERROR,65,*"},
 	}
 	socket := dial(t, d)
@@ -260,7 +260,7 @@ func TestBatches(t *testing.T) {
 			"LS_reqId=2&LS_op=add&LS_subId=2&LS_mode=FUNNY&LS_group=merge1&LS_schema=a&\r\n"+
 			"LS_op=add\r\n"+
 			"LS_reqId=4&LS_op=delete&LS_subId=1\r\n")
-	want := "REQOK,1\r\nREQERR,2,65,parameter LS_mode: want MERGE%2C DISTINCT%2C COMMAND or RAW\r\nERROR,67,parameter LS_reqId: missing\r\nREQOK,4\r\n"
+	want := "REQOK,1\r\nREQERR,2,68,parameter LS_mode: want MERGE%2C DISTINCT%2C COMMAND or RAW\r\nERROR,67,parameter LS_reqId: missing\r\nREQOK,4\r\n"
 	if got != want {
 		t.Errorf("got %q\nwant %q", got, want)
 	}

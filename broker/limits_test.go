@@ -16,6 +16,8 @@ func TestLimitsAreSettings(t *testing.T) {
 		RequestMemory: 21, Sessions: 4, Subscriptions: 5, PendingRequests: 6, PendingMessages: 7, Sequences: 8, Buffer: 9,
 		UnfilteredBuffer: 10, QueueBytes: 11, HistoryBytes: 12, HistoryTime: 13,
 	}
+	l.AddressSessions, l.SessionRate, l.UserSessions, l.PendingCreations = 21, 22, 23, 24
+	l.PendingMessageBytes, l.PendingRequestBytes, l.PendingBytes, l.MessageCalls = 25, 26, 27, 28
 	cfg := Config{Limits: l, RebindTimeout: 14, RecoveryTimeout: 15, Keepalive: 16, Linger: 17}.withDefaults()
 	if cfg.Limits != l {
 		t.Errorf("changed to %+v", cfg.Limits)
@@ -26,6 +28,13 @@ func TestLimitsAreSettings(t *testing.T) {
 		s.MaxQueueBytes, s.HistoryBytes, int(s.HistoryTime), int(s.RebindTimeout), int(s.RecoveryTimeout), int(s.Keepalive), int(s.Linger),
 	}
 	if want := []int{501, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17}; !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	got = []int{
+		s.MaxAddressSessions, s.SessionRate, s.MaxUserSessions, s.MaxCreations, int(s.MaxMessageBytes), int(s.MaxRequestBytes),
+		int(s.MaxWaiting), s.MaxMessageCalls,
+	}
+	if want := []int{21, 22, 23, 24, 25, 26, 27, 28}; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	fields := reflect.TypeFor[Limits]()

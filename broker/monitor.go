@@ -95,6 +95,7 @@ func appendMetrics(b []byte, s Stats) []byte {
 	one("gauge", "queue_bytes", "About how much waits to be sent to clients.", int64(s.QueueBytes))
 	one("gauge", "history_bytes", "Lines kept for recoveries.", int64(s.HistoryBytes))
 	one("gauge", "goroutines", "Goroutines of the process.", int64(runtime.NumGoroutine()))
+	one("gauge", "pending_bytes", "What waits of messages and control requests of clients.", s.PendingBytes)
 	one("counter", "sessions_created_total", "Sessions created.", s.Created)
 	one("counter", "sessions_refused_total", "Sessions refused.", s.Refused)
 	one("counter", "lines_total", "Data notifications written to clients.", s.Lines)

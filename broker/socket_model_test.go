@@ -172,8 +172,8 @@ func (m *socketModel) malformed(arg int) (string, []string, bool) {
 		params string
 		code   int
 	}{
-		{"LS_op=fly", tlcp.CodeSyntax}, {"LS_op=add&LS_subId=0", tlcp.CodeSyntax}, {"LS_op=add&LS_subId=x", tlcp.CodeSyntax},
-		{"LS_op=delete", tlcp.CodeMalformed}, {"LS_op=register", tlcp.CodeMPNDisabled}, {"", tlcp.CodeMalformed},
+		{"LS_op=fly", tlcp.CodeInternal}, {"LS_op=add&LS_subId=0", tlcp.CodeInternal}, {"LS_op=add&LS_subId=x", tlcp.CodeInternal},
+		{"LS_op=delete", tlcp.CodeInternal}, {"LS_op=register", tlcp.CodeMPNDisabled}, {"", tlcp.CodeInternal},
 		{"LS_op=destroy&LS_session=S1", tlcp.CodeSessionUnknown},
 	}
 	try := tries[arg%len(tries)]
@@ -215,7 +215,7 @@ func (m *socketModel) message(arg int) (string, []string, bool) {
 	params, code := fmt.Sprintf("LS_message=m%d&LS_msg_prog=%d", arg, prog), 0
 	switch {
 	case prog == 0:
-		params, code = "LS_message=x", tlcp.CodeMalformed
+		params, code = "LS_message=x", tlcp.CodeInternal
 	case !m.alive:
 		code = tlcp.CodeSessionUnknown
 	default:

@@ -14,6 +14,9 @@ type Stats struct {
 	Items         int // subscribed with the Data Adapters
 	QueueBytes    int // about how much waits to be sent to clients
 	HistoryBytes  int // kept for recoveries
+	// PendingBytes is about how much messages and control requests of clients have that wait, and lines
+	// besides updates; see Limits.PendingBytes.
+	PendingBytes int64
 
 	Created  int64 // sessions
 	Refused  int64 // sessions, by the Metadata Adapter or for want of room
@@ -79,7 +82,7 @@ func (r *Running) Stats() Stats {
 	s := r.sessions.Stats()
 	return Stats{
 		Sessions: s.Sessions, Connections: s.Bindings, Subscriptions: s.Subscriptions, Items: s.Items,
-		QueueBytes: s.QueueBytes, HistoryBytes: s.HistoryBytes, Created: s.Created, Refused: s.Refused,
+		QueueBytes: s.QueueBytes, HistoryBytes: s.HistoryBytes, PendingBytes: s.WaitingBytes, Created: s.Created, Refused: s.Refused,
 		Lines: s.Lines, Sent: s.Sent, Filtered: s.Filtered, Lost: s.Lost, Messages: s.Messages,
 		Front: r.counters.stats(), Adapters: r.adapters.stats(), TLSRefused: r.tlsRefused.Load(), AuditDropped: r.audit.lost(),
 		Certificates: r.adapters.certs.stats(),

@@ -106,8 +106,10 @@ type Destroy struct {
 	Cause   string // LS_cause, for logs
 }
 
-// ParseControl reads one line of a control request. The error is the answer: 65 for a wrong value, 67 for a missing one; REQERR if
-// the line has a usable LS_reqId, else ERROR. Unknown parameters are ignored.
+// ParseControl reads one line of a control request. The error is the answer: if the line has a usable LS_reqId, REQERR with code
+// 68, since the codes that would say more make clients give up their session; else ERROR, 65 for a wrong value and 67
+// for a missing one. Unknown parameters are ignored. Numbers that say how much is wanted of something are brought
+// within bounds.
 func ParseControl(line []byte) (Control, *RequestError) {
 	r := reader{}
 	r.params, r.err = ParseParams(line)
@@ -199,7 +201,11 @@ func isWordByte(c byte) bool {
 }
 
 func (r *reader) requestError(reqID string) *RequestError {
-	return &RequestError{ReqID: reqID, Code: r.code(), Message: r.message()}
+	code := r.code()
+	if reqID != "" {
+		code = CodeInternal
+	}
+	return &RequestError{ReqID: reqID, Code: code, Message: r.message()}
 }
 
 const maxInt32 = 1<<31 - 1
@@ -227,7 +233,7 @@ func (r *reader) add() *Add {
 	}
 	if v, ok := r.params.Lookup("LS_requested_buffer_size"); ok {
 		if a.BufferSize = -1; v != "unlimited" {
-			a.BufferSize = int(r.int("LS_requested_buffer_size", 0, 1, maxInt32))
+			a.BufferSize = int(r.positive("LS_requested_buffer_size"))
 		}
 	}
 	return a
@@ -243,7 +249,16 @@ func (r *reader) snapshot(mode Mode) Snapshot {
 	case mode != ModeDistinct:
 		r.fail(&ParamError{"LS_snapshot", v, "want true or false"})
 	}
-	return Snapshot{Requested: true, Length: int(r.int("LS_snapshot", 0, 1, maxInt32))}
+	return Snapshot{Requested: true, Length: int(r.positive("LS_snapshot"))}
+}
+
+// positive reads an amount from 1.
+func (r *reader) positive(name string) int64 {
+	n := r.amount(name, 0, maxInt32)
+	if n == 0 {
+		r.fail(&ParamError{name, r.params.String(name, ""), "want a positive integer"})
+	}
+	return n
 }
 
 // frequency reads LS_requested_max_frequency; nil if it is not there.
@@ -274,7 +289,7 @@ func (r *reader) destroy() *Destroy {
 		Cause:       r.params.String("LS_cause", ""),
 	}
 	if _, ok := r.params.Lookup("LS_cause_code"); ok {
-		d.Code = int(min(r.int("LS_cause_code", 0, -maxInt32, maxInt32), 0))
+		d.Code = int(min(r.amount("LS_cause_code", -maxInt32, maxInt32), 0))
 		d.Message = r.params.String("LS_cause_message", "")
 	}
 	return d

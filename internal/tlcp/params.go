@@ -2,6 +2,7 @@ package tlcp
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"iter"
 	"math"
@@ -178,8 +179,36 @@ func (ps Params) Int(name string, def, low, high int64) (int64, error) {
 	return n, nil
 }
 
-// Decimal reads a positive decimal number; def if the name is not there. Any of words gives 0, which stands for no limit. The error
-// is a *ParamError.
+// amount reads an integer that stands for how much is wanted of something: one below low or above
+// high is brought there, however large it is. def if the name is not there. The error is a *ParamError.
+func (ps Params) amount(name string, def, low, high int64) (int64, error) {
+	v, ok := ps.Lookup(name)
+	if !ok {
+		return def, nil
+	}
+	n, err := strconv.ParseInt(v, 10, 64)
+	if errors.Is(err, strconv.ErrRange) {
+		err = nil // n is the nearest one
+	}
+	if err != nil { // some languages write large numbers with an exponent
+		f, ok := readNumber(v)
+		if !ok || f != math.Trunc(f) {
+			return def, &ParamError{name, v, "want an integer"}
+		}
+		n = int64(min(max(f, float64(low)), float64(high)))
+	}
+	return min(max(n, low), high), nil
+}
+
+// Decimals that clients ask for are brought between these: all arithmetic with them stays within what
+// a float64 and a [time.Duration] can hold.
+const (
+	minDecimal = 1e-9
+	maxDecimal = 1e12
+)
+
+// Decimal reads a positive decimal number, also with an exponent, and brings it between 1e-9 and 1e12; def if the name is not there.
+// Any of words gives 0, which stands for no limit. The error is a *ParamError.
 func (ps Params) Decimal(name string, def float64, words ...string) (float64, error) {
 	v, ok := ps.Lookup(name)
 	if !ok {
@@ -190,11 +219,31 @@ func (ps Params) Decimal(name string, def float64, words ...string) (float64, er
 			return 0, nil
 		}
 	}
-	f, ok := parseDecimal(v)
-	if !ok || f <= 0 {
+	f, ok := readNumber(v)
+	if mantissa, _, _ := strings.Cut(strings.ToLower(v), "e"); !ok || v[0] == '-' || strings.Trim(mantissa, "+0.") == "" {
 		return def, &ParamError{name, v, "want a positive decimal number"}
 	}
-	return f, nil
+	return min(max(f, minDecimal), maxDecimal), nil
+}
+
+// maxNumber is the longest text that is read as a number.
+const maxNumber = 400
+
+// readNumber reads a decimal number, which may have a sign, a dot and an exponent. What is too large for
+// a float64 is infinite.
+func readNumber(s string) (float64, bool) {
+	if s == "" || len(s) > maxNumber {
+		return 0, false
+	}
+	for i := range len(s) { // no words, hexadecimal numbers and underscores, which strconv would take
+		switch c := s[i]; {
+		case '0' <= c && c <= '9', c == '.', c == '-', c == '+', c == 'e', c == 'E':
+		default:
+			return 0, false
+		}
+	}
+	f, err := strconv.ParseFloat(s, 64)
+	return f, err == nil || errors.Is(err, strconv.ErrRange)
 }
 
 // parseDecimal reads digits with at most one dot: no sign, exponent or word, all of which strconv would take.
@@ -214,9 +263,9 @@ func parseDecimal(s string) (float64, bool) {
 // maxMillis keeps every time a client can ask for far from the overflow of a time.Duration: some thirty years.
 const maxMillis = 1_000_000_000_000
 
-// millis reads a time; 0 if the name is not there.
+// millis reads a time, which is at most maxMillis; 0 if the name is not there, or the time is negative.
 func (ps Params) millis(name string) (time.Duration, error) {
-	n, err := ps.Int(name, 0, 0, maxMillis)
+	n, err := ps.amount(name, 0, 0, maxMillis)
 	return time.Duration(n) * time.Millisecond, err
 }
 

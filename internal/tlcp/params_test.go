@@ -103,7 +103,10 @@ func TestLookups(t *testing.T) {
 	if v, err := ps.Decimal("w", 7, "unlimited"); v != 0 || err != nil {
 		t.Error(v, err)
 	}
-	for _, name := range []string{"w", "bad", "neg", "exp", "dots", "zero"} {
+	if v, err := ps.Decimal("exp", 0); v != 1000 || err != nil {
+		t.Error(v, err)
+	}
+	for _, name := range []string{"w", "bad", "neg", "dots", "zero"} {
 		if v, err := ps.Decimal(name, 7); err == nil {
 			t.Errorf("%s is the decimal %v", name, v)
 		}

@@ -65,8 +65,8 @@ func TestSessionRequestFaults(t *testing.T) {
 	}{
 		{"LS_polling=yes", CodeSyntax},
 		{"LS_polling=true", CodeMalformed}, // LS_polling_millis is required
-		{"LS_polling=true&LS_polling_millis=-1", CodeSyntax},
-		{"LS_polling=true&LS_polling_millis=99999999999999999999", CodeSyntax},
+		{"LS_polling=true&LS_polling_millis=NaN", CodeSyntax},
+		{"LS_keepalive_millis=0x10", CodeSyntax},
 		{"LS_keepalive_millis=soon", CodeSyntax},
 		{"LS_content_length=1.5", CodeSyntax},
 		{"LS_cause=100%", CodeSyntax},
@@ -87,8 +87,10 @@ func TestSessionRequestFaults(t *testing.T) {
 			t.Errorf("create_session %q: %v, want code %d", in, err, code)
 		}
 	}
-	if _, err := ParseBindSession([]byte("LS_recovery_from=-1")); err == nil || err.Code != CodeSyntax {
-		t.Errorf("negative recovery: %v", err)
+	for _, n := range []string{"-1", "x", "99999999999999999999", "1e30"} { // the client gets a new session
+		if b, err := ParseBindSession([]byte("LS_recovery_from=" + n)); err != nil || !b.Recovery || b.RecoveryFrom != maxCount {
+			t.Errorf("recovery from %s: %+v, %v", n, b, err)
+		}
 	}
 }
 
@@ -221,23 +223,23 @@ func TestControlFaults(t *testing.T) {
 		{"empty", "", "ERROR,67,parameter LS_reqId: missing\r\n"},
 		{"no id", "LS_op=destroy", "ERROR,67,parameter LS_reqId: missing\r\n"},
 		{"id that would break the answer", "LS_reqId=a%0D%0AEND%2C1%2C&LS_op=destroy", "ERROR,65,parameter LS_reqId: want letters and digits\r\n"},
-		{"no operation", "LS_reqId=7", "REQERR,7,67,parameter LS_op: missing\r\n"},
-		{"unknown operation", "LS_reqId=7&LS_op=fly", "REQERR,7,65,parameter LS_op: unknown operation\r\n"},
-		{"bad escape", add + "&LS_selector=%", "REQERR,1,65,parameter LS_selector: percent sign without two hex digits\r\n"},
-		{"bad flag", add + "&LS_ack=no", "REQERR,1,65,parameter LS_ack: want true or false\r\n"},
-		{"no subscription", "LS_reqId=1&LS_op=delete", "REQERR,1,67,parameter LS_subId: missing\r\n"},
-		{"subscription 0", "LS_reqId=1&LS_op=delete&LS_subId=0", "REQERR,1,65,parameter LS_subId: want an integer from 1 to 2147483647\r\n"},
-		{"no mode", "LS_reqId=1&LS_op=add&LS_subId=1&LS_group=g&LS_schema=s", "REQERR,1,67,parameter LS_mode: missing\r\n"},
-		{"bad mode", "LS_reqId=1&LS_op=add&LS_subId=1&LS_mode=merge&LS_group=g&LS_schema=s", "REQERR,1,65,parameter LS_mode: want MERGE%2C DISTINCT%2C COMMAND or RAW\r\n"},
-		{"no group", "LS_reqId=1&LS_op=add&LS_subId=1&LS_mode=RAW&LS_schema=s", "REQERR,1,67,parameter LS_group: missing\r\n"},
-		{"no schema", "LS_reqId=1&LS_op=add&LS_subId=1&LS_mode=RAW&LS_group=s", "REQERR,1,67,parameter LS_schema: missing\r\n"},
-		{"snapshot length in MERGE", add + "&LS_snapshot=5", "REQERR,1,65,parameter LS_snapshot: want true or false\r\n"},
-		{"bad frequency", add + "&LS_requested_max_frequency=fast", "REQERR,1,65,parameter LS_requested_max_frequency: want a positive decimal number\r\n"},
-		{"bad buffer", add + "&LS_requested_buffer_size=0", "REQERR,1,65,parameter LS_requested_buffer_size: want an integer from 1 to 2147483647\r\n"},
+		{"no operation", "LS_reqId=7", "REQERR,7,68,parameter LS_op: missing\r\n"},
+		{"unknown operation", "LS_reqId=7&LS_op=fly", "REQERR,7,68,parameter LS_op: unknown operation\r\n"},
+		{"bad escape", add + "&LS_selector=%", "REQERR,1,68,parameter LS_selector: percent sign without two hex digits\r\n"},
+		{"bad flag", add + "&LS_ack=no", "REQERR,1,68,parameter LS_ack: want true or false\r\n"},
+		{"no subscription", "LS_reqId=1&LS_op=delete", "REQERR,1,68,parameter LS_subId: missing\r\n"},
+		{"subscription 0", "LS_reqId=1&LS_op=delete&LS_subId=0", "REQERR,1,68,parameter LS_subId: want an integer from 1 to 2147483647\r\n"},
+		{"no mode", "LS_reqId=1&LS_op=add&LS_subId=1&LS_group=g&LS_schema=s", "REQERR,1,68,parameter LS_mode: missing\r\n"},
+		{"bad mode", "LS_reqId=1&LS_op=add&LS_subId=1&LS_mode=merge&LS_group=g&LS_schema=s", "REQERR,1,68,parameter LS_mode: want MERGE%2C DISTINCT%2C COMMAND or RAW\r\n"},
+		{"no group", "LS_reqId=1&LS_op=add&LS_subId=1&LS_mode=RAW&LS_schema=s", "REQERR,1,68,parameter LS_group: missing\r\n"},
+		{"no schema", "LS_reqId=1&LS_op=add&LS_subId=1&LS_mode=RAW&LS_group=s", "REQERR,1,68,parameter LS_schema: missing\r\n"},
+		{"snapshot length in MERGE", add + "&LS_snapshot=5", "REQERR,1,68,parameter LS_snapshot: want true or false\r\n"},
+		{"bad frequency", add + "&LS_requested_max_frequency=fast", "REQERR,1,68,parameter LS_requested_max_frequency: want a positive decimal number\r\n"},
+		{"bad buffer", add + "&LS_requested_buffer_size=0", "REQERR,1,68,parameter LS_requested_buffer_size: want a positive integer\r\n"},
 		{"reconf to unfiltered", "LS_reqId=1&LS_op=reconf&LS_subId=1&LS_requested_max_frequency=unfiltered",
-			"REQERR,1,65,parameter LS_requested_max_frequency: want a decimal number or unlimited\r\n"},
-		{"constrain without a value", "LS_reqId=1&LS_op=constrain", "REQERR,1,67,parameter LS_requested_max_bandwidth: missing\r\n"},
-		{"bad cause code", "LS_reqId=1&LS_op=destroy&LS_cause_code=x", "REQERR,1,65,parameter LS_cause_code: want an integer from -2147483647 to 2147483647\r\n"},
+			"REQERR,1,68,parameter LS_requested_max_frequency: want a decimal number or unlimited\r\n"},
+		{"constrain without a value", "LS_reqId=1&LS_op=constrain", "REQERR,1,68,parameter LS_requested_max_bandwidth: missing\r\n"},
+		{"bad cause code", "LS_reqId=1&LS_op=destroy&LS_cause_code=x", "REQERR,1,68,parameter LS_cause_code: want an integer\r\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -286,13 +288,13 @@ func TestMessage(t *testing.T) {
 func TestMessageFaults(t *testing.T) {
 	for _, tt := range []struct{ in, want string }{
 		{"", "ERROR,67,parameter LS_reqId: missing\r\n"},
-		{"LS_reqId=1&LS_outcome=false", "REQERR,1,67,parameter LS_message: missing\r\n"},
-		{"LS_reqId=1&LS_message=m", "REQERR,1,67,parameter LS_msg_prog: missing\r\n"},
-		{"LS_reqId=1&LS_message=m&LS_sequence=s&LS_outcome=false", "REQERR,1,67,parameter LS_msg_prog: missing\r\n"},
-		{"LS_reqId=1&LS_message=m&LS_msg_prog=0", "REQERR,1,65,parameter LS_msg_prog: want an integer from 1 to 2147483647\r\n"},
-		{"LS_reqId=1&LS_message=m&LS_msg_prog=1&LS_sequence=", "REQERR,1,65,parameter LS_sequence: want letters%2C digits and underscores\r\n"},
-		{"LS_reqId=1&LS_message=m&LS_msg_prog=1&LS_sequence=a%2Cb", "REQERR,1,65,parameter LS_sequence: want letters%2C digits and underscores\r\n"},
-		{"LS_reqId=1&LS_message=m&LS_msg_prog=1&LS_sequence=UNORDERED_MESSAGES", "REQERR,1,65,parameter LS_sequence: the name UNORDERED_MESSAGES is reserved\r\n"},
+		{"LS_reqId=1&LS_outcome=false", "REQERR,1,68,parameter LS_message: missing\r\n"},
+		{"LS_reqId=1&LS_message=m", "REQERR,1,68,parameter LS_msg_prog: missing\r\n"},
+		{"LS_reqId=1&LS_message=m&LS_sequence=s&LS_outcome=false", "REQERR,1,68,parameter LS_msg_prog: missing\r\n"},
+		{"LS_reqId=1&LS_message=m&LS_msg_prog=0", "REQERR,1,68,parameter LS_msg_prog: want an integer from 1 to 2147483647\r\n"},
+		{"LS_reqId=1&LS_message=m&LS_msg_prog=1&LS_sequence=", "REQERR,1,68,parameter LS_sequence: want letters%2C digits and underscores\r\n"},
+		{"LS_reqId=1&LS_message=m&LS_msg_prog=1&LS_sequence=a%2Cb", "REQERR,1,68,parameter LS_sequence: want letters%2C digits and underscores\r\n"},
+		{"LS_reqId=1&LS_message=m&LS_msg_prog=1&LS_sequence=UNORDERED_MESSAGES", "REQERR,1,68,parameter LS_sequence: the name UNORDERED_MESSAGES is reserved\r\n"},
 	} {
 		_, rerr := ParseMessage([]byte(tt.in))
 		if rerr == nil {

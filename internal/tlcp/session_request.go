@@ -46,7 +46,7 @@ type BindSession struct {
 	ConnParams
 	Session      string // LS_session; empty: the one last bound to the WebSocket
 	Recovery     bool   // LS_recovery_from was sent
-	RecoveryFrom int64  // the data notifications the client has received
+	RecoveryFrom int64  // the data notifications the client has received; what is no such number is one that no session has
 }
 
 // DefaultAdapterSet and DefaultDataAdapter are meant when a client names none.
@@ -84,7 +84,11 @@ func ParseBindSession(line []byte) (BindSession, *SessionError) {
 	r.params, r.err = ParseParams(line)
 	req := BindSession{ConnParams: r.conn(), Session: r.params.String("LS_session", "")}
 	if _, req.Recovery = r.params.Lookup("LS_recovery_from"); req.Recovery {
-		req.RecoveryFrom = r.int("LS_recovery_from", 0, 0, maxCount)
+		if n, err := r.params.Int("LS_recovery_from", 0, 0, maxCount); err == nil {
+			req.RecoveryFrom = n
+		} else {
+			req.RecoveryFrom = maxCount // no session has got there: the client has to create a new one
+		}
 	}
 	if r.err != nil {
 		return BindSession{}, r.sessionError()
@@ -130,6 +134,13 @@ func (r *reader) int(name string, def, low, high int64) int64 {
 	return v
 }
 
+// amount is 0 if the name is not there.
+func (r *reader) amount(name string, low, high int64) int64 {
+	v, err := r.params.amount(name, 0, low, high)
+	r.fail(err)
+	return v
+}
+
 func (r *reader) decimal(name string, words ...string) float64 {
 	v, err := r.params.Decimal(name, 0, words...)
 	r.fail(err)
@@ -149,7 +160,7 @@ func (r *reader) conn() ConnParams {
 		Idle:            r.millis("LS_idle_millis"),
 		Inactivity:      r.millis("LS_inactivity_millis"),
 		Keepalive:       r.millis("LS_keepalive_millis"),
-		ContentLength:   r.int("LS_content_length", 0, 0, maxCount),
+		ContentLength:   r.amount("LS_content_length", 0, maxCount),
 		NoSync:          !r.bool("LS_send_sync", true),
 		ReduceHead:      r.bool("LS_reduce_head", false),
 		Cause:           r.params.String("LS_cause", ""),

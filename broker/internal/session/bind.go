@@ -55,6 +55,7 @@ func (s *Session) rebound(c Client, req tlcp.BindSession) (*Binding, *tlcp.Sessi
 		s.cursor = req.RecoveryFrom
 		s.looped = min(s.looped, s.cursor) // the client has not seen the LOOP
 	}
+	s.used = true
 	if s.bound != nil {
 		s.bound.abandon()
 	}

@@ -175,7 +175,7 @@ func (b *Binding) broken() End {
 	case b.creation && !b.headDone:
 		s.end(cause{code: tlcp.CodeClosedByServer, text: "Session creation not delivered", by: ByExpiry, expired: true})
 	default:
-		s.expireIn(s.m.cfg.RecoveryTimeout)
+		s.expireIn(s.recoveryTime())
 	}
 	return End{Reason: Lost, CloseSocket: true}
 }
@@ -307,7 +307,7 @@ func (b *Binding) flow(out []byte, now time.Time) (lines []byte, more, full bool
 		if s.free.Before(now) {
 			s.free = now
 		}
-		s.free = s.free.Add(time.Duration(float64(len(next)-before) / rate * float64(time.Second)))
+		s.free = s.free.Add(seconds(float64(len(next)-before) / rate))
 	}
 	return next, blocked, false
 }
@@ -438,7 +438,7 @@ func (s *Session) cons() tlcp.Bandwidth {
 	if limit <= 0 || s.bandwidth > 0 && s.bandwidth < limit {
 		limit = s.bandwidth
 	}
-	return tlcp.Bandwidth{Limit: max(limit, 0)}
+	return tlcp.Bandwidth{Limit: atLeast(limit, minBandwidth)}
 }
 
 // byteRate is the bandwidth in bytes per second; 0: unlimited.

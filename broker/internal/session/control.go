@@ -123,7 +123,7 @@ func (s *Session) constrain(kbps float64) {
 	s.bandwidth = kbps
 	// What has been sent already is paid for at the new rate.
 	if now, rate := time.Now(), s.byteRate(); rate > 0 && s.free.After(now) {
-		s.free = now.Add(time.Duration(float64(s.free.Sub(now)) * before / rate))
+		s.free = now.Add(seconds(s.free.Sub(now).Seconds() * before / rate))
 	} else {
 		s.free = time.Time{}
 	}

@@ -86,6 +86,7 @@ type Stats struct {
 	Items         int   // in use, or lingering
 	QueueBytes    int   // waiting in queues
 	HistoryBytes  int   // kept for recovery
+	WaitingBytes  int64 // of messages, requests, and lines besides updates that wait
 	Created       int64 // sessions since the start
 	Refused       int64 // creations refused since the start
 	Lines         int64 // data notifications written since the start
@@ -248,7 +249,7 @@ func (m *Manager) Stats() Stats {
 	c := &m.stats
 	st := Stats{
 		Sessions: len(all), Bindings: int(c.bindings.Load()), Created: c.created.Load(), Refused: c.refused.Load(),
-		Lines: c.lines.Load(), Messages: c.messages.Load(),
+		Lines: c.lines.Load(), Messages: c.messages.Load(), WaitingBytes: m.waiting.Used(),
 		Sent: c.sent.Load(), Filtered: c.filtered.Load(), Lost: c.lost.Load(),
 	}
 	for _, src := range sources {

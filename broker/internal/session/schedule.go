@@ -103,16 +103,43 @@ func slotAfter(slot, now time.Time, interval time.Duration) time.Time {
 	return now.Add(interval)
 }
 
-// maxInterval keeps tiny frequencies from overflowing a duration.
-const maxInterval = 24 * time.Hour
+// The least that is granted of what a client or an adapter limits: with less a subscription or a
+// session would stand still, for days or for ever.
+const (
+	minFrequency = 1e-4 // updates per second: one in about three hours
+	minBandwidth = 0.1  // kbit/s: twelve bytes per second
+)
+
+// maxLimit keeps the arithmetic with limits, those of adapters included, far from infinity.
+const maxLimit = 1e12
+
+// atLeast brings a limit up to the least that is granted; 0 and below are no limit, and NaN is none either.
+func atLeast(limit, least float64) float64 {
+	if limit > 0 {
+		return min(max(limit, least), maxLimit)
+	}
+	return 0
+}
+
+// maxDuration bounds every time that is computed from a client's numbers.
+const maxDuration = 30 * 24 * time.Hour
+
+// seconds turns a number of seconds into a duration, which is at most maxDuration; what is no number is
+// maxDuration, too.
+func seconds(s float64) time.Duration {
+	switch {
+	case s <= 0:
+		return 0
+	case s < maxDuration.Seconds():
+		return time.Duration(s * float64(time.Second))
+	}
+	return maxDuration
+}
 
 // intervalOf returns the distance of events at a frequency in events per second; 0 for an unlimited one.
 func intervalOf(frequency float64) time.Duration {
-	if frequency <= 0 {
+	if frequency = atLeast(frequency, minFrequency); frequency == 0 {
 		return 0
 	}
-	if ns := float64(time.Second) / frequency; ns < float64(maxInterval) {
-		return time.Duration(ns)
-	}
-	return maxInterval
+	return seconds(1 / frequency)
 }

@@ -63,6 +63,7 @@ type Session struct {
 	jobs     []job
 	jobBytes int64
 	working  bool
+	used     bool      // by a request of its client, after the creation
 	kept     int64     // bytes of what waits, in this session, as long as it lives
 	heldUp   int       // readers of its requests that wait for room
 	reported time.Time // the last request that a limit has refused
@@ -120,8 +121,20 @@ func (s *Session) keep(n int64) {
 	s.m.waiting.Add(n)
 }
 
-// hear notes that the client is alive. The lock is held.
-func (s *Session) hear() { s.heard = time.Now() }
+// hear notes that the client is alive, and has made use of its session. The lock is held.
+func (s *Session) hear() {
+	s.heard = time.Now()
+	s.used = true
+}
+
+// recoveryTime is how long the session waits for a recovery. One that nobody has used yet is not kept for
+// as long: whoever creates sessions and leaves has them for a shorter time.
+func (s *Session) recoveryTime() time.Duration {
+	if !s.used {
+		return min(s.m.cfg.RecoveryTimeout, s.m.cfg.RebindTimeout)
+	}
+	return s.m.cfg.RecoveryTimeout
+}
 
 // small is the size in bytes up to which a request gets in that is the only one of its session.
 const small = 4 << 10

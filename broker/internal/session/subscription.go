@@ -192,7 +192,7 @@ func (sub *subscription) frequencyOf(i int) float64 {
 	if limit == 0 || sub.frequency > 0 && sub.frequency < limit {
 		limit = sub.frequency
 	}
-	return limit
+	return atLeast(limit, minFrequency)
 }
 
 func (sub *subscription) setIntervals() {
