@@ -132,7 +132,7 @@ func (f *feed) end() {
 
 // reported is how many updates the SDK tells to be lost, or perhaps lost, although it had accepted
 // them. Dropped does not count: the calls have returned an error.
-func reported(adapter.Stats) int64 { return 0 }
+func reported(s adapter.Stats) int64 { return s.LostUnsent + s.MaybeLost }
 
 func (f *feed) rows() map[string]ledger.Number {
 	c := f.counters[commandItem]
