@@ -15,6 +15,7 @@ type counters struct {
 	requestMemory   atomic.Int64
 	requestAddress  atomic.Int64
 	requestBody     atomic.Int64
+	requestsGivenUp atomic.Int64
 	origins         atomic.Int64
 	hosts           atomic.Int64
 	sockets         atomic.Int64
@@ -26,7 +27,7 @@ func (n *counters) stats() FrontStats {
 		RefusedByLimit: n.refusedLimit.Load(), RefusedByDescriptors: n.refusedFiles.Load(),
 		AcceptFailures: n.acceptFailures.Load(), RequestTimeouts: n.requestTimeouts.Load(),
 		WriteTimeouts: n.writeTimeouts.Load(), RequestsByMemory: n.requestMemory.Load(),
-		RequestsByAddress: n.requestAddress.Load(), RequestsByBody: n.requestBody.Load(),
+		RequestsByAddress: n.requestAddress.Load(), RequestsByBody: n.requestBody.Load(), RequestsGivenUp: n.requestsGivenUp.Load(),
 		Origins: n.origins.Load(), Hosts: n.hosts.Load(), Sockets: n.sockets.Load(),
 	}
 }

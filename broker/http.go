@@ -309,7 +309,15 @@ func refuse(name tlcp.Name, code int, text string) []byte {
 }
 
 // serveStream creates or binds a session, and sends its flow until the response is over.
+//
+// A request that its client has given up while it waited, in a broker that was stopped for a while
+// for instance, gets nothing: it would take the session, and what is to be sent, away from the
+// request that the client has made in its place.
 func (f *frontend) serveStream(r *http.Request, req request, out *response, held *holding) {
+	if c := connOf(r); r.Context().Err() != nil || c != nil && r.ProtoMajor == 1 && departed(c.Conn) {
+		f.n.requestsGivenUp.Add(1)
+		return
+	}
 	binding, refusal := f.open(r.Context(), req.client, req.name, req.body, nil)
 	held.releaseBody()
 	if refusal != nil {

@@ -168,7 +168,8 @@ func (s *FrontStats) appendMetrics(b []byte) []byte {
 	one("counter", "accept_failures_total", "Failures of the system to accept a client.", s.AcceptFailures)
 	many("requests_refused_total", "Requests of clients refused, by reason.",
 		reason{"origin", s.Origins}, reason{"host", s.Hosts}, reason{"address", s.RequestsByAddress},
-		reason{"memory", s.RequestsByMemory}, reason{"body", s.RequestsByBody})
+		reason{"memory", s.RequestsByMemory}, reason{"body", s.RequestsByBody},
+		reason{"given_up", s.RequestsGivenUp})
 	many("client_timeouts_total", "Requests that did not arrive in time, and writes that were not read in time.",
 		reason{"request", s.RequestTimeouts}, reason{"write", s.WriteTimeouts})
 	one("counter", "sockets_cut_total", "WebSockets cut for what was sent on them, or not read.", s.Sockets)

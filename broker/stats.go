@@ -57,6 +57,7 @@ type FrontStats struct {
 	RequestsByMemory  int64 // requests and messages beyond [Limits.RequestMemory]
 	RequestsByAddress int64 // requests through trusted proxies beyond [Limits.AddressConnections]
 	RequestsByBody    int64 // requests and messages beyond [Limits.Request]
+	RequestsGivenUp   int64 // requests for a stream that their clients had given up before they were served
 	Origins           int64 // requests of pages that may not use the broker, see [Config.AllowedOrigins]
 	Hosts             int64 // requests for other hosts, see [Config.AllowedHosts]
 	Sockets           int64 // WebSockets cut for what was sent on them, or not read

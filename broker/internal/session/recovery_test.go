@@ -221,6 +221,26 @@ func (w *world) progs(c *conn, want ...string) {
 	}), want...)
 }
 
+// TestRecoveriesGivenUp: a client asks for a recovery again and again, and listens to one of the answers only, which may not
+// be the last one given. What the others have carried is taken for received: the next head tells so, on a WebSocket, too.
+func TestRecoveriesGivenUp(t *testing.T) {
+	inWorld(t, Config{}, func(t *testing.T, w *world) {
+		c := w.create(overHTTP, "LS_polling=true&LS_polling_millis=0&LS_idle_millis=0")
+		id := c.id()
+		w.ok(id, add(1, "RAW", "i", "a", ""))
+		synctest.Wait()
+		recovery := "LS_session=" + id + "&LS_recovery_from=0&LS_polling=true&LS_polling_millis=0&LS_idle_millis=0"
+		w.progs(w.bind(overHTTP, recovery), "PROG,0", "SUBOK,1,1,1", "CONF,1,unlimited,filtered") // what the client hears
+		w.send("i", "a=1")
+		w.progs(w.bind(overHTTP, recovery), "PROG,0", "SUBOK,1,1,1", "CONF,1,unlimited,filtered", "U,1,1,1")
+		c = w.bind(ws, "LS_session="+id)
+		w.progs(c, "PROG,3")
+		w.ok(id, "LS_op=force_rebind")
+		<-c.end
+		w.progs(w.bind(ws, "LS_session="+id)) // it has stayed, so all is well
+	})
+}
+
 // TestNoProgress: PROG is in the head of no creation, and of no plain bind on a WebSocket, whose requests nobody repeats.
 func TestNoProgress(t *testing.T) {
 	inWorld(t, Config{}, func(t *testing.T, w *world) {

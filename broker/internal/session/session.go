@@ -32,14 +32,16 @@ type Session struct {
 	announced sync.WaitGroup
 	created   bool
 
-	mu     sync.Mutex
-	bound  *Binding // nil: unbound
-	ended  bool
-	cause  cause // once ended
-	expiry *time.Timer
-	timers int // counts the expiry timers, so that one that fires too late is known
-	ttl    *time.Timer
-	heard  time.Time // of the last request of the client
+	mu    sync.Mutex
+	bound *Binding // nil: unbound
+	// recovered says that the last bind was a recovery.
+	recovered bool
+	ended     bool
+	cause     cause // once ended
+	expiry    *time.Timer
+	timers    int // counts the expiry timers, so that one that fires too late is known
+	ttl       *time.Timer
+	heard     time.Time // of the last request of the client
 
 	// The flow: lines not yet written, queues with events, and the lines written.
 	lines      [][]byte
