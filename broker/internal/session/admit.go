@@ -213,7 +213,7 @@ type gate struct {
 // lane is those of one address.
 type lane struct {
 	busy    int
-	waiting []chan struct{} // each is closed when it may go
+	waiting []chan bool // each gets whether it may go
 }
 
 const (
@@ -250,10 +250,13 @@ func (g *gate) enter(ctx context.Context, addr netip.Addr, wait time.Duration) *
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
-	case <-turn:
-		return nil
+	case admitted := <-turn:
+		if !admitted {
+			no = queueFull()
+		}
+		return no
 	case <-timer.C:
-		no = overLimit("PendingCreations", "Too many clients are coming, try again later")
+		no = queueFull()
 	case <-ctx.Done():
 		no = refused(ByExpiry, refusedClosing)
 	}
@@ -265,14 +268,18 @@ func (g *gate) enter(ctx context.Context, addr netip.Addr, wait time.Duration) *
 		g.forget(addr, l)
 	}
 	g.mu.Unlock()
-	if i < 0 { // it has come after all
+	if i < 0 && <-turn { // it has come after all
 		g.leave(addr)
 	}
 	return no
 }
 
+func queueFull() *refusal {
+	return overLimit("PendingCreations", "Too many clients are coming, try again later")
+}
+
 // queue takes a turn at once, or gets in line for one.
-func (g *gate) queue(addr netip.Addr) (chan struct{}, *lane, *refusal) {
+func (g *gate) queue(addr netip.Addr) (chan bool, *lane, *refusal) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	l := g.lanes[addr]
@@ -285,16 +292,35 @@ func (g *gate) queue(addr netip.Addr) (chan struct{}, *lane, *refusal) {
 		g.busy++
 		l.busy++
 		return nil, l, nil
-	case g.waiting >= maxQueue, len(l.waiting) >= maxLaneQueue:
+	case len(l.waiting) >= maxLaneQueue, g.waiting >= maxQueue && !g.evict(len(l.waiting)+1):
 		g.forget(addr, l)
-		return nil, l, overLimit("PendingCreations", "Too many clients are coming, try again later")
+		return nil, l, queueFull()
 	}
-	turn := make(chan struct{})
+	turn := make(chan bool, 1)
 	if l.waiting = append(l.waiting, turn); len(l.waiting) == 1 {
 		g.turns = append(g.turns, l)
 	}
 	g.waiting++
 	return turn, l, nil
+}
+
+// evict sends the last one of the longest line away, if that is longer than n. mu is held.
+func (g *gate) evict(n int) bool {
+	var longest *lane
+	for _, l := range g.turns {
+		if longest == nil || len(l.waiting) > len(longest.waiting) {
+			longest = l
+		}
+	}
+	if longest == nil || len(longest.waiting) <= n {
+		return false
+	}
+	last := len(longest.waiting) - 1
+	longest.waiting[last] <- false
+	longest.waiting[last] = nil
+	longest.waiting = longest.waiting[:last]
+	g.waiting--
+	return true
 }
 
 // leave gives the turn to the next one.
@@ -315,7 +341,7 @@ func (g *gate) leave(addr netip.Addr) {
 		if len(next.waiting) == 0 {
 			continue
 		}
-		close(next.waiting[0])
+		next.waiting[0] <- true
 		next.waiting = slices.Delete(next.waiting, 0, 1)
 		g.waiting--
 		g.busy++

@@ -60,7 +60,7 @@ func (m *Manager) Create(ctx context.Context, c Client, req tlcp.CreateSession, 
 	if no != nil {
 		m.stats.refused.Add(1)
 		m.logged("session: creation refused", "adapter_set", sample.Text(req.AdapterSet), "code", no.Code,
-			"by", no.by, "limit", no.limit, "address", c.RemoteIP, "cause", sample.Text(req.Cause))
+			"by", no.by.String(), "limit", no.limit, "address", c.RemoteIP, "cause", sample.Text(req.Cause))
 		m.audit(Audit{
 			Kind: SessionRefused, User: text(req.User), Principal: principal(c), RemoteIP: c.RemoteIP, RemotePort: c.RemotePort,
 			Forwarding: c.Forwarding, Set: req.AdapterSet, By: no.by, Limit: no.limit, Code: no.Code, Text: no.Message,

@@ -684,3 +684,36 @@ func TestAudit(t *testing.T) {
 		}
 	})
 }
+
+// Whoever fills the line of those who wait for the adapter holds up nobody whose line is shorter.
+func TestLongLinesGiveWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g gate
+		g.init(2)
+		var refused atomic.Int64
+		enter := func(ip string) {
+			if no := g.enter(t.Context(), addressOf(ip), time.Hour); no != nil {
+				refused.Add(1)
+				return
+			}
+			<-time.After(time.Minute)
+			g.leave(addressOf(ip))
+		}
+		for n := range 3000 {
+			go enter(fmt.Sprintf("192.0.2.%d", n%3))
+			synctest.Wait()
+		}
+		if n := refused.Load(); n != 3000-2-maxQueue {
+			t.Errorf("%d were refused", n)
+		}
+		start := time.Now()
+		enter("198.51.100.1")
+		if waited := time.Since(start); waited > 4*time.Minute {
+			t.Errorf("the one of another address waited %v", waited)
+		}
+		pass(48 * time.Hour)
+		if n := refused.Load(); n < 3000-1-maxQueue || g.busy != 0 || g.waiting != 0 || len(g.lanes) != 0 || len(g.turns) != 0 {
+			t.Errorf("%d were refused; left behind: %d, %d, %d, %d", n, g.busy, g.waiting, len(g.lanes), len(g.turns))
+		}
+	})
+}

@@ -12,12 +12,23 @@
 //
 // # Goroutines
 //
-// A bound session costs the goroutine in which its transport called Run; an unbound one costs a timer. Requests that ask the
-// Metadata Adapter (subscriptions) run one after the other in a worker of the session that lives while there are any; messages
-// run in a goroutine each, those of a sequence one at a time. [Manager.Close] joins them all.
+// A bound session costs the goroutine in which its transport called Run; an unbound one costs a timer.
+// Requests that ask the Metadata Adapter (subscriptions) run one after the other in a worker of the
+// session that lives while there are any. Messages of all sessions of an Adapter Set are taken to the
+// adapter by the workers of its courier, of which there are as many as messages at the adapter, within
+// limits. [Manager.Close] joins them all.
+//
+// # What waits
+//
+// Nothing that a client does reaches an adapter faster than it answers, and what waits meanwhile is
+// bounded in number and bytes, by session and in all ([Config]). Beyond it the sender waits:
+// [Manager.Message] blocks, so that a WebSocket is not read, and creations stand in line, by
+// address. Whoever that does not hold up is refused, with a code that costs the request only, or
+// makes the client come again.
 //
 // # Locks
 //
-// Each session has one lock, the manager has one for its tables; they are never held together, nor while an adapter, a transport
-// or a source of items is called. An item's lock is held when it calls a session's queue, so the order is item, then session.
+// Each session has one lock, the manager has one for its tables; they are never held together, nor
+// while an adapter, a transport, the log or a source of items is called. An item's lock is held when it
+// calls a session's queue, so the order is item, then session. The courier's lock comes after the session's.
 package session

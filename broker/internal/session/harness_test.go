@@ -50,6 +50,14 @@ func inWorld(t *testing.T, cfg Config, f func(t *testing.T, w *world)) {
 			t.Errorf("%d items are still subscribed", n)
 		}
 		w.meta.balanced(t)
+		if used, names := w.m.waiting.Used(), w.m.names.Used(); used != 0 || names != 0 || len(w.m.users) != 0 {
+			t.Errorf("left behind: %d bytes that wait, %d of names, users %v", used, names, w.m.users)
+		}
+		for addr, a := range w.m.addresses {
+			if a.sessions != 0 {
+				t.Errorf("left behind: %d sessions from %v", a.sessions, addr)
+			}
+		}
 	})
 }
 

@@ -122,7 +122,7 @@ type denial struct {
 func denied(code int) *denial { return &denial{code: code, text: tlcp.RequestText(code)} }
 
 // retryTime is how often a message is tried again while what waits in other sessions leaves no room.
-const retryTime = 50 * time.Millisecond
+const retryTime = 100 * time.Millisecond
 
 // message accepts a message as soon as there is room.
 func (s *Session) message(ctx context.Context, c Client, def *Session, req tlcp.Message) *denial {
@@ -134,12 +134,14 @@ func (s *Session) message(ctx context.Context, c Client, def *Session, req tlcp.
 		def.unread(1)
 		defer def.unread(-1)
 	}
-	retry := time.NewTicker(retryTime)
-	defer retry.Stop()
 	for room != nil {
+		var retry <-chan time.Time
+		if s.m.waiting.Over(0.5) { // it may be the others who leave no room
+			retry = time.After(retryTime)
+		}
 		select {
 		case <-room:
-		case <-retry.C:
+		case <-retry:
 		case <-s.ctx.Done():
 		case <-ctx.Done():
 			return &denial{tlcp.CodeInternal, "Too many messages waiting in the session", "PendingMessages"}

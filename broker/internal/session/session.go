@@ -340,7 +340,7 @@ func (s *Session) cleanUp() {
 	s.set.Metadata.NotifySessionClose(s.id)
 	s.m.forget(s, c)
 	s.set.sessions.Done()
-	s.m.log.Debug("session: ended", "session", s.label(), "by", c.by, "code", c.code, "cause", sample.Text(c.text))
+	s.m.log.Debug("session: ended", "session", s.label(), "by", c.by.String(), "code", c.code, "cause", sample.Text(c.text))
 	s.announced.Wait()
 	if s.created {
 		s.audit(Audit{Kind: SessionEnded, By: c.by, Limit: c.limit, Code: c.code, Text: c.text})
