@@ -142,6 +142,7 @@ func (c *Config) sessions(sets func(string) *provider.Set) session.Config {
 		Linger: c.Linger, Logger: c.Logger,
 		RequestLimit: l.Request, MaxSessions: l.Sessions, MaxSubscriptions: l.Subscriptions, MaxRequests: l.PendingRequests,
 		MaxMessages: l.PendingMessages, MaxSequences: l.Sequences, MaxBuffer: l.Buffer, MaxUnfiltered: l.UnfilteredBuffer,
+		MaxItems: l.Items, MaxFields: l.Fields, SessionMemory: l.SessionMemory, Memory: l.memory(),
 		MaxQueueBytes: l.QueueBytes, HistoryBytes: l.HistoryBytes, HistoryTime: l.HistoryTime,
 	}
 }

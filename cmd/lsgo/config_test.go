@@ -213,6 +213,7 @@ func TestSettingsReachTheBroker(t *testing.T) {
 		"max-connections": "Limits.Connections", "max-sessions": "Limits.Sessions", "max-subscriptions": "Limits.Subscriptions",
 		"max-pending-requests": "Limits.PendingRequests", "max-pending-messages": "Limits.PendingMessages", "max-sequences": "Limits.Sequences",
 		"max-request-bytes": "Limits.Request", "max-header-bytes": "Limits.Header", "max-buffer": "Limits.Buffer", "max-unfiltered-buffer": "Limits.UnfilteredBuffer",
+		"max-items": "Limits.Items", "max-fields": "Limits.Fields", "max-session-memory": "Limits.SessionMemory", "max-memory": "Limits.Memory",
 		"max-queue-bytes": "Limits.QueueBytes", "max-history-bytes": "Limits.HistoryBytes",
 		"adapters": "", "tls-certificate": "", "tls-key": "", "json": "", "log": "", // not plain data of the broker's
 	}
@@ -330,7 +331,7 @@ func inWords(v any) string {
 		switch {
 		case v >= 1<<20 && v%(1<<20) == 0:
 			return fmt.Sprint(v>>20, " MiB")
-		case v%1024 == 0:
+		case v > 0 && v%1024 == 0:
 			return fmt.Sprint(v>>10, " KiB")
 		}
 	}

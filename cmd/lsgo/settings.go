@@ -36,6 +36,10 @@ type settings struct {
 	MaxConnections      int `group:"Limits:" default:"10000" min:"0" help:"Connections of clients; more wait. 0: no bound."`
 	MaxSessions         int `group:"Limits:" default:"10000" min:"1" help:"Sessions; more are refused."`
 	MaxSubscriptions    int `group:"Limits:" default:"2000" min:"1" help:"Subscriptions of a session."`
+	MaxItems            int `group:"Limits:" default:"10000" min:"1" help:"Items of all subscriptions of a session."`
+	MaxFields           int `group:"Limits:" default:"1000" min:"1" help:"Fields of a subscription."`
+	MaxSessionMemory    int `group:"Limits:" default:"16777216" min:"1" help:"About how much memory the subscriptions of a session may take, in bytes."`
+	MaxMemory           int `group:"Limits:" default:"0" min:"0" help:"About how much memory all sessions and items may take, in bytes. 0: half of GOMEMLIMIT, or 1 GiB without it."`
 	MaxPendingRequests  int `group:"Limits:" default:"2000" min:"1" help:"Control requests of a session that wait for the Metadata Adapter."`
 	MaxPendingMessages  int `group:"Limits:" default:"1000" min:"1" help:"Messages of a session that wait to be processed."`
 	MaxSequences        int `group:"Limits:" default:"1000" min:"1" help:"Message sequences of a session."`
@@ -65,6 +69,7 @@ func (s *settings) config() broker.Config {
 		ReadTimeout: s.ReadTimeout, WriteTimeout: s.WriteTimeout, IdleTimeout: s.IdleTimeout,
 		Limits: broker.Limits{
 			Request: s.MaxRequestBytes, Header: s.MaxHeaderBytes, Connections: orOff(s.MaxConnections), Sessions: s.MaxSessions,
+			Items: s.MaxItems, Fields: s.MaxFields, SessionMemory: s.MaxSessionMemory, Memory: s.MaxMemory,
 			Subscriptions: s.MaxSubscriptions, PendingRequests: s.MaxPendingRequests, PendingMessages: s.MaxPendingMessages,
 			Sequences: s.MaxSequences, Buffer: s.MaxBuffer, UnfilteredBuffer: s.MaxUnfilteredBuffer, QueueBytes: s.MaxQueueBytes,
 			HistoryBytes: s.MaxHistoryBytes, HistoryTime: s.HistoryTime,

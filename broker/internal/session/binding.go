@@ -54,6 +54,8 @@ type Binding struct {
 	loop  bool        // force_rebind
 	shut  bool        // close the socket at LOOP or END
 	cons  bool        // CONS is due
+	// puzzle is what Run has to find before the next step; set by step, and the session's again when it is solved.
+	puzzle *puzzle
 
 	// Of the goroutine in Run.
 	began, spoke, sync time.Time // bound; last write; next SYNC
@@ -106,6 +108,10 @@ func (b *Binding) Run(ctx context.Context, w Writer) End {
 		}
 		if buf = out; cap(buf) > 2*batch {
 			buf = make([]byte, 0, batch)
+		}
+		if p := b.puzzle; p != nil && reason == 0 {
+			p.solve(b.s.m)
+			now = time.Now()
 		}
 		switch {
 		case reason == Lost:
@@ -223,8 +229,12 @@ func (b *Binding) step(out []byte, now time.Time) (lines []byte, idle bool, reas
 		b.cons = false
 		out = tlcp.AppendCONS(out, s.cons())
 	}
+	if b.puzzle != nil {
+		s.solved, b.puzzle = b.puzzle, nil
+	}
 	before := len(out)
 	out, more, full := b.flow(out, now)
+	b.puzzle, s.puzzle = s.puzzle, nil
 	b.data += int64(len(out) - before)
 	if full || b.loop || b.silent(now) || b.req.Polling && b.polled(now, more) {
 		s.looped = s.cursor
@@ -237,6 +247,7 @@ func (b *Binding) step(out []byte, now time.Time) (lines []byte, idle bool, reas
 	if len(out) > 0 {
 		return out, false, 0 // look again before waiting: writing may take long
 	}
+	s.solved = nil
 	b.idle = true
 	b.wakeAfter(now, wait)
 	return out, true, 0
@@ -296,11 +307,13 @@ func (b *Binding) flow(out []byte, now time.Time) (lines []byte, more, full bool
 	}
 	before := len(out)
 	next, n, blocked := s.take(out, limit, force, now)
+	puzzled := s.puzzle != nil
 	if n == 0 {
-		return next, false, blocked
+		return next, puzzled, blocked
 	}
 	s.history.add(next[before:], n, now)
-	s.history.trim(s.m.cfg.HistoryBytes, s.m.cfg.HistoryTime, now)
+	s.history.trim(s.m.historyLimit(), s.m.cfg.HistoryTime, now)
+	s.counts.historyBytes.Store(int64(s.history.bytes))
 	s.cursor = s.history.last
 	s.m.stats.lines.Add(n)
 	if rate > 0 {
@@ -309,7 +322,7 @@ func (b *Binding) flow(out []byte, now time.Time) (lines []byte, more, full bool
 		}
 		s.free = s.free.Add(time.Duration(float64(len(next)-before) / rate * float64(time.Second)))
 	}
-	return next, blocked, false
+	return next, blocked || puzzled, false
 }
 
 // room is how many bytes of data the connection may still carry behind what is in the batch: an HTTP stream to its content length,
@@ -372,7 +385,10 @@ func (b *Binding) quiet(out []byte, now time.Time) (lines []byte, wait time.Dura
 
 // take appends the lines that are ready, up to limit bytes, and takes them out of their queues. With force, the first one is
 // appended however long it is. Blocked says that one did not fit.
+//
+// It may also end at a line that needs a difference which is not known yet: then puzzle is set.
 func (s *Session) take(out []byte, limit int, force bool, now time.Time) (lines []byte, count int64, blocked bool) {
+	defer s.taken()
 	base := len(out)
 	fits := func(end int) bool { return end-base <= limit || force && count == 0 }
 	for len(s.lines) > 0 {
@@ -382,6 +398,7 @@ func (s *Session) take(out []byte, limit int, force bool, now time.Time) (lines 
 		}
 		out = append(out, l...)
 		count++
+		s.mem.Add(-int64(lineCost + len(l)))
 		s.lines[0] = nil
 		s.lines = s.lines[1:]
 	}
@@ -403,11 +420,15 @@ func (s *Session) take(out []byte, limit int, force bool, now time.Time) (lines 
 		if q.holdBack(now) {
 			continue
 		}
-		next, ok := q.send(out, now)
-		if !ok {
+		next, v := q.send(out, now)
+		switch v {
+		case early:
 			s.ready.pop()
 			s.parking.add(&q.park, q.turn)
 			continue
+		case unready:
+			return out, count, false
+		case made:
 		}
 		written := len(next) > len(out)
 		if written && !fits(len(next)) {
@@ -424,6 +445,19 @@ func (s *Session) take(out []byte, limit int, force bool, now time.Time) (lines 
 		out = next
 	}
 	return out, count, false
+}
+
+// taken ends a take.
+func (s *Session) taken() {
+	if s.sent > 0 {
+		s.counts.sent.Add(s.sent)
+		s.sent = 0
+	}
+	s.release()
+	if s.ready.head == nil {
+		s.show()
+	}
+	s.settle()
 }
 
 // waiting says whether lines or events wait to be written.

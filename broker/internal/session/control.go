@@ -73,13 +73,25 @@ func (s *Session) submit(req tlcp.Control, reply func(code int, text string)) {
 		}
 		job()
 	}
-	if !s.do(queued) {
+	if !s.do(queued, sizeOf(&req)) {
 		if s.ctx.Err() != nil {
 			refuse(tlcp.CodeSessionUnknown)
 			return
 		}
 		reply(tlcp.CodeInternal, "Too many requests waiting in the session")
 	}
+}
+
+// sizeOf is how many bytes of text a request keeps while it waits.
+func sizeOf(req *tlcp.Control) int {
+	n := len(req.ReqID) + len(req.Session)
+	if a := req.Add; a != nil {
+		n += len(a.Group) + len(a.Schema) + len(a.DataAdapter)
+		if a.Selector != nil {
+			n += len(*a.Selector)
+		}
+	}
+	return n
 }
 
 // Control is Submit for callers that can wait: it appends the answer line, if one is due, and returns when the request is done or ctx

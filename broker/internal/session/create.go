@@ -93,6 +93,7 @@ func (m *Manager) create(ctx context.Context, c Client, req tlcp.CreateSession, 
 	if err != nil {
 		m.release()
 		s.cancel()
+		s.abort()
 		return nil, m.createError("NotifyNewSession", err)
 	}
 	if refusal := m.open(s); refusal != nil {
@@ -145,6 +146,9 @@ func (m *Manager) newSession(c Client, set *adapterSet, user provider.Text, gran
 		m: m, id: newSessionID(), set: set, user: user, client: c, tables: grant.WantsTables, granted: grant.MaxBandwidth,
 		noHead: req.ReduceHead, accepts: acceptedBy(c.Version, req.Diffs), bandwidth: req.MaxBandwidth, heard: time.Now(), subs: make(map[int]*subscription),
 	}
+	s.mem = m.mem.Part(int64(m.cfg.SessionMemory))
+	s.mem.Add(int64(len(user.S)))
+	s.history.mem = s.mem
 	s.ctx, s.cancel = context.WithCancel(m.ctx)
 	return s
 }
@@ -160,10 +164,13 @@ func (m *Manager) open(s *Session) *tlcp.SessionError {
 		}
 		m.mu.Unlock()
 		s.cancel()
+		s.abort()
+		m.mem.Add(-sessionCost)
 		s.set.Metadata.NotifySessionClose(s.id)
 		return tlcp.NewSessionError(code)
 	}
 	m.sessions[s.id] = s
+	m.live.Add(1)
 	s.set.sessions.Add(1)
 	doomed := s.doomed
 	m.mu.Unlock()
@@ -196,6 +203,9 @@ func (m *Manager) admit() int {
 		return refusedClosing
 	case len(m.sessions)+m.creating >= m.cfg.MaxSessions:
 		return tlcp.CodeConfiguredSessions
+	case m.mem.Over(scarce), !m.mem.Take(sessionCost):
+		m.relieve(scarce)
+		return tlcp.CodeCheckUnavailable // with which clients come back a little later
 	}
 	m.creating++
 	m.wg.Add(1)
@@ -207,6 +217,7 @@ func (m *Manager) release() {
 	m.mu.Lock()
 	m.creating--
 	m.mu.Unlock()
+	m.mem.Add(-sessionCost)
 }
 
 func sessionContext(c Client, requestID string) provider.SessionContext {

@@ -50,6 +50,9 @@ func inWorld(t *testing.T, cfg Config, f func(t *testing.T, w *world)) {
 			t.Errorf("%d items are still subscribed", n)
 		}
 		w.meta.balanced(t)
+		if n := w.m.mem.Used(); n != 0 {
+			t.Errorf("%d bytes of memory are still accounted for", n)
+		}
 	})
 }
 

@@ -5,12 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/lightstreamer-go/lightstreamer/broker/internal/budget"
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/item"
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
 	"github.com/lightstreamer-go/lightstreamer/internal/tlcp"
@@ -23,6 +22,11 @@ type Manager struct {
 	ctx    context.Context // ends at Close
 	cancel context.CancelFunc
 	stats  counters
+	mem    *budget.Budget
+	live   atomic.Int64 // sessions there are
+
+	relieving   atomic.Bool
+	patch, diff func(old, next string) (string, bool)
 
 	// wg counts what Close waits for: requests that make or bind sessions, bindings, workers, messages. It is raised with mu held
 	// and closed unset, or while something else holds it up.
@@ -55,12 +59,14 @@ type farewell struct {
 
 const (
 	maxFarewells = 1000
+	maxFarewell  = 1000 // bytes of text
 	farewellTime = time.Minute
 )
 
 type counters struct {
 	created, refused, bindings, lines, messages atomic.Int64
-	sent, filtered, lost                        atomic.Int64 // of subscriptions that have ended
+	subscriptions, shed                         atomic.Int64
+	sent, filtered, lost                        atomic.Int64 // of sessions that have ended
 }
 
 // Stats counts what a Manager has and has done.
@@ -78,12 +84,15 @@ type Stats struct {
 	Sent          int64 // updates written since the start
 	Filtered      int64 // updates merged into others or dropped, as their subscriptions allow
 	Lost          int64 // updates dropped, and their clients told so
+	Shed          int64 // subscriptions ended for want of memory
+	Memory        int64 // what is accounted for
+	MemoryLimit   int64 // of it; 0: none
 }
 
 // NewManager returns a manager without sessions. Close it.
 func NewManager(cfg Config) *Manager {
 	cfg = cfg.withDefaults()
-	m := &Manager{cfg: cfg, log: cfg.Logger, sessions: make(map[string]*Session), starting: make(map[string]*Session), sets: make(map[*provider.Set]*adapterSet)}
+	m := &Manager{cfg: cfg, log: cfg.Logger, mem: cfg.Memory, patch: jsonPatch, diff: textDiff, sessions: make(map[string]*Session), starting: make(map[string]*Session), sets: make(map[*provider.Set]*adapterSet)}
 	m.ctx, m.cancel = context.WithCancel(context.Background()) //nolint:forbidigo // ended by Close: no request outlives it, and no caller owns it
 	return m
 }
@@ -112,7 +121,7 @@ func (m *Manager) set(id string) *adapterSet {
 	if as == nil {
 		as = &adapterSet{Set: ps, sources: make(map[string]*item.Source, len(ps.Data))}
 		for name, data := range ps.Data {
-			as.sources[name] = item.NewSource(item.Config{Name: name, Data: data, Linger: m.cfg.Linger, MaxHistory: m.cfg.MaxBuffer, Logger: m.log})
+			as.sources[name] = item.NewSource(item.Config{Name: name, Data: data, Linger: m.cfg.Linger, MaxHistory: m.cfg.MaxBuffer, Budget: m.mem, Logger: m.log})
 		}
 		m.sets[ps] = as
 	}
@@ -139,10 +148,15 @@ func (m *Manager) forget(s *Session, c cause) {
 	defer m.mu.Unlock()
 	if m.sessions[s.id] == s {
 		delete(m.sessions, s.id)
+		m.live.Add(-1)
+		m.stats.sent.Add(s.counts.sent.Load())
+		m.stats.filtered.Add(s.counts.filtered.Load())
+		m.stats.lost.Add(s.counts.lost.Load())
 	}
 	if c.expired {
 		return
 	}
+	c.text = c.text[:min(len(c.text), maxFarewell)] // it may be a client's own
 	if len(m.farewells) >= maxFarewells {
 		m.farewells = append(m.farewells[:0], m.farewells[1:]...)
 	}
@@ -210,40 +224,28 @@ func (m *Manager) closing() cause {
 	return cause{code: m.cfg.CloseCode, text: "Server is closing"}
 }
 
-// Stats counts. It takes the lock of each session in turn.
+// Stats counts. It reads a few figures of each session, and takes no session's lock.
 func (m *Manager) Stats() Stats {
-	m.mu.Lock()
-	all := make([]*Session, 0, len(m.sessions))
-	for _, s := range m.sessions {
-		all = append(all, s)
-	}
-	var sources []*item.Source
-	for _, as := range m.sets {
-		sources = slices.AppendSeq(sources, maps.Values(as.sources))
-	}
-	m.mu.Unlock()
 	c := &m.stats
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	st := Stats{
-		Sessions: len(all), Bindings: int(c.bindings.Load()), Created: c.created.Load(), Refused: c.refused.Load(),
-		Lines: c.lines.Load(), Messages: c.messages.Load(),
-		Sent: c.sent.Load(), Filtered: c.filtered.Load(), Lost: c.lost.Load(),
+		Sessions: len(m.sessions), Bindings: int(c.bindings.Load()), Subscriptions: int(c.subscriptions.Load()),
+		Created: c.created.Load(), Refused: c.refused.Load(), Lines: c.lines.Load(), Messages: c.messages.Load(),
+		Sent: c.sent.Load(), Filtered: c.filtered.Load(), Lost: c.lost.Load(), Shed: c.shed.Load(),
+		Memory: m.mem.Used(), MemoryLimit: m.mem.Limit(),
 	}
-	for _, src := range sources {
-		st.Items += src.Stats().Items
-	}
-	for _, s := range all {
-		s.mu.Lock()
-		st.Subscriptions += len(s.subs)
-		st.QueueBytes += s.queueBytes
-		st.HistoryBytes += s.history.bytes
-		for _, sub := range s.subs {
-			for _, q := range sub.queues {
-				st.Sent += q.stats.Real + q.snapshots
-				st.Filtered += q.stats.Filtered
-				st.Lost += q.stats.Lost
-			}
+	for _, as := range m.sets {
+		for _, src := range as.sources {
+			st.Items += src.Stats().Items
 		}
-		s.mu.Unlock()
+	}
+	for _, s := range m.sessions {
+		st.QueueBytes += int(s.counts.queueBytes.Load())
+		st.HistoryBytes += int(s.counts.historyBytes.Load())
+		st.Sent += s.counts.sent.Load()
+		st.Filtered += s.counts.filtered.Load()
+		st.Lost += s.counts.lost.Load()
 	}
 	return st
 }
@@ -307,7 +309,7 @@ func (c control) ForceUnsubscription(session string, winIndex int) (bool, error)
 			s.remove(sub)
 			results <- result{done: true}
 		}
-	})
+	}, 0)
 	if !taken {
 		return false, errors.New("session: forced unsubscription: the session has ended, or too many of its requests wait")
 	}

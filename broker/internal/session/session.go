@@ -3,8 +3,11 @@ package session
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/lightstreamer-go/lightstreamer/broker/internal/budget"
+	"github.com/lightstreamer-go/lightstreamer/broker/internal/item"
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
 	"github.com/lightstreamer-go/lightstreamer/internal/tlcp"
 )
@@ -37,23 +40,61 @@ type Session struct {
 	lines      [][]byte
 	ready      readyList
 	parking    parking
-	queueBytes int            // of all that waits in queues
-	liveBytes  int            // of the live updates among it
-	values     []tlcp.Value   // of the line being made
-	diffs      []tlcp.Element // what stands in for values in it
-	nodes      *node
-	spare      int // nodes in the list
-	history    history
-	cursor     int64 // the line up to which the current flow has been written; less than history.last while it is repeated
-	looped     int64 // cursor at the last LOOP: a plain bind confirms as much
+	queueBytes int // of all that waits in queues
+	liveBytes  int // of the live updates among it
+	scratch
+	puzzle  *puzzle // a difference that has to be found before the next line can be made
+	solved  *puzzle // the one found last
+	nodes   *node
+	spare   int // nodes in the list
+	history history
+	cursor  int64 // the line up to which the current flow has been written; less than history.last while it is repeated
+	looped  int64 // cursor at the last LOOP: a plain bind confirms as much
+
+	// Memory, see memory.go. mem has what is taken before it is made: subscriptions, requests, lines, history.
+	mem      *budget.Budget
+	items    int // of all subscriptions
+	keyBytes int // what their keys cost
+	loose    int // what the session holds besides mem and events that wait: nodes, keys, old values
+	charged  int // as much of loose as the broker's budget knows
+	shown    int // as much of queueBytes as counts knows
+	counts   counts
+	counted  atomic.Int64 // len(subs)
 
 	bandwidth float64   // kbit/s, as the client asked; 0: unlimited
 	free      time.Time // when the bandwidth limit lets the next data line out
 
 	subs     map[int]*subscription
-	jobs     []func()
+	jobs     []job
 	working  bool
 	messages messages
+}
+
+// scratch is for the line being made.
+type scratch struct {
+	now    *item.Event
+	op     item.Op
+	values []tlcp.Value   // of the line
+	held   []tlcp.Value   // that the client has by now; empty: none
+	diffs  []tlcp.Element // what stands in for values in it
+	sent   int64          // U lines made
+}
+
+// maxScratch is for how many fields scratch space is kept.
+const maxScratch = 64
+
+// release gives scratch space back that is not small, and the values.
+func (c *scratch) release() {
+	c.now = nil
+	if cap(c.values)+cap(c.held)+cap(c.diffs) > 4*maxScratch {
+		c.values, c.held, c.diffs = nil, nil, nil
+	}
+}
+
+// job is something for the session's worker to do. Bytes is what it costs until then.
+type job struct {
+	do    func()
+	bytes int64
 }
 
 // cause is why a session has ended: what END says.
@@ -81,6 +122,7 @@ func (s *Session) wake() {
 // tell queues a line, which must be a data notification. The lock is held.
 func (s *Session) tell(line []byte) {
 	s.lines = append(s.lines, line)
+	s.mem.Add(int64(lineCost + len(line)))
 	s.wake()
 }
 
@@ -90,7 +132,7 @@ func (s *Session) crowded() bool {
 }
 
 // maxSpare bounds the nodes kept for later use.
-const maxSpare = 256
+const maxSpare = 64
 
 func (s *Session) newNode(init node) *node {
 	n := s.nodes
@@ -110,13 +152,6 @@ func (s *Session) freeNode(n *node) {
 		n.next = s.nodes
 		s.nodes = n
 		s.spare++
-	}
-}
-
-// checkFlood ends the session if too much waits in it. The lock is held.
-func (s *Session) checkFlood() {
-	if s.queueBytes > 8*s.m.cfg.MaxQueueBytes {
-		s.end(cause{code: tlcp.CodeServerFault, text: "Too many events waiting for the client"})
 	}
 }
 
@@ -174,20 +209,26 @@ func (s *Session) stopExpiry() {
 	}
 }
 
-// do has a job done by the session's worker, behind those queued before. It returns false if the session has ended or too many
-// wait.
-func (s *Session) do(job func()) bool {
+// do has something done by the session's worker, behind what was queued before. Text is how many bytes of text it keeps until then. It
+// returns false if the session has ended, or too much waits.
+func (s *Session) do(f func(), text int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ended || len(s.jobs) >= s.m.cfg.MaxRequests {
+	cost := int64(requestCost + text)
+	if s.ended || len(s.jobs) >= s.m.cfg.MaxRequests || !s.mem.Take(cost) {
 		return false
 	}
-	s.jobs = append(s.jobs, job)
+	s.start(job{f, cost})
+	return true
+}
+
+// start queues a job, which is done whatever happens to the session. The lock is held, and the session is not over.
+func (s *Session) start(j job) {
+	s.jobs = append(s.jobs, j)
 	if !s.working {
 		s.working = true
 		s.m.wg.Go(s.work)
 	}
-	return true
 }
 
 // work runs the jobs one after the other, and cleans up once the session has ended. It is the session's only worker: it ends when
@@ -205,11 +246,12 @@ func (s *Session) work() {
 			s.mu.Unlock()
 			return
 		}
-		job := s.jobs[0]
-		s.jobs[0] = nil
+		next := s.jobs[0]
+		s.jobs[0] = job{}
 		s.jobs = s.jobs[1:]
 		s.mu.Unlock()
-		job()
+		next.do()
+		s.mem.Add(-next.bytes)
 	}
 }
 
@@ -221,14 +263,26 @@ func (s *Session) cleanUp() {
 		sub.close()
 		subs = append(subs, sub)
 	}
+	s.m.stats.subscriptions.Add(-int64(len(s.subs)))
+	s.counted.Store(0)
 	clear(s.subs)
+	for _, l := range s.lines {
+		s.mem.Add(-int64(lineCost + len(l)))
+	}
 	s.lines = nil
+	s.history.drop(len(s.history.chunks))
 	c := s.cause
 	s.mu.Unlock()
 	for _, sub := range subs {
 		sub.leave()
 	}
 	s.messages.wg.Wait()
+	s.mu.Lock()
+	s.show()
+	s.charge(s.loose)
+	s.mu.Unlock()
+	s.mem.Add(-int64(len(s.user.S)))
+	s.m.mem.Add(-sessionCost)
 	s.set.Metadata.NotifySessionClose(s.id)
 	s.m.forget(s, c)
 	s.set.sessions.Done()
