@@ -23,8 +23,7 @@ const memos = 4
 type memo struct {
 	algorithm provider.DiffAlgorithm
 	old, next string
-	once      sync.Once
-	found     atomic.Bool
+	found     chan struct{} // closed
 	text      string
 	ok        bool
 }
@@ -38,19 +37,25 @@ func (d *Delta) Order() []provider.DiffAlgorithm { return d.order }
 func (d *Delta) Difference(a provider.DiffAlgorithm, old, next string, find func(old, next string) (string, bool)) (text string, ok bool) {
 	m := d.memo(a, old, next)
 	if m == nil {
-		m = d.newMemo(a, old, next)
+		var own bool
+		if m, own = d.newMemo(a, old, next); own {
+			defer close(m.found)
+			m.text, m.ok = find(old, next)
+			return m.text, m.ok
+		}
 	}
-	m.once.Do(func() {
-		m.text, m.ok = find(old, next)
-		m.found.Store(true)
-	})
+	<-m.found
 	return m.text, m.ok
 }
 
 // Known is Difference if that has been found already.
 func (d *Delta) Known(a provider.DiffAlgorithm, old, next string) (text string, ok, known bool) {
-	if m := d.memo(a, old, next); m != nil && m.found.Load() {
-		return m.text, m.ok, true
+	if m := d.memo(a, old, next); m != nil {
+		select {
+		case <-m.found:
+			return m.text, m.ok, true
+		default:
+		}
 	}
 	return "", false, false
 }
@@ -66,16 +71,16 @@ func (d *Delta) memo(a provider.DiffAlgorithm, old, next string) *memo {
 }
 
 // newMemo takes the place of an old memo, unless another receiver has done so for the same difference.
-func (d *Delta) newMemo(a provider.DiffAlgorithm, old, next string) *memo {
+func (d *Delta) newMemo(a provider.DiffAlgorithm, old, next string) (m *memo, own bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if m := d.memo(a, old, next); m != nil {
-		return m
+		return m, false
 	}
-	m := &memo{algorithm: a, old: old, next: next}
+	m = &memo{algorithm: a, old: old, next: next, found: make(chan struct{})}
 	d.memos[d.next%memos].Store(m)
 	d.next++
-	return m
+	return m, true
 }
 
 // DeclareFieldDiffOrder takes what the adapter allows for fields. What comes first settles it for a field as long as the item is

@@ -1,6 +1,7 @@
 package item
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/budget"
@@ -107,6 +108,24 @@ func (c Columns) Value(e *Event, i int) provider.Text {
 		return e.Row[col]
 	}
 	return provider.Null
+}
+
+// AppendValues appends the values of all fields of the schema after e.
+func AppendValues[T ~struct {
+	S    string
+	Null bool
+}](dst []T, c Columns, e *Event) []T {
+	index, row := c.c.index, e.Row
+	base := len(dst)
+	dst = slices.Grow(dst, len(index))[:base+len(index)]
+	for i, out := 0, dst[base:]; i < len(index) && i < len(out); i++ {
+		if col := int(index[i]); uint(col) < uint(len(row)) {
+			out[i] = T(row[col])
+		} else {
+			out[i] = T{Null: true}
+		}
+	}
+	return dst
 }
 
 // What events cost besides their text.

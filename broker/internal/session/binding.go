@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/lightstreamer-go/lightstreamer/internal/tlcp"
@@ -74,6 +75,9 @@ func (b *Binding) Over() <-chan struct{} { return b.over }
 // batch is how much is written at once.
 const batch = 16 << 10
 
+// buffers are for what is written at once.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
 // loopLine is room for a LOOP line.
 const loopLine = 16
 
@@ -93,9 +97,9 @@ func (b *Binding) Run(ctx context.Context, w Writer) End {
 	now := time.Now()
 	b.began, b.spoke, b.sync = now, now, now.Add(b.s.m.cfg.SyncInterval)
 	defer b.watch(ctx)()
-	buf := make([]byte, 0, 512)
+	buf := buffers.Get().(*[]byte)
 	for {
-		out, idle, reason := b.step(buf[:0], now)
+		out, idle, reason := b.step((*buf)[:0], now)
 		if len(out) > 0 {
 			err := w.WriteLines(out)
 			now = time.Now()
@@ -106,8 +110,8 @@ func (b *Binding) Run(ctx context.Context, w Writer) End {
 			}
 			b.headDone = true
 		}
-		if buf = out; cap(buf) > 2*batch {
-			buf = make([]byte, 0, batch)
+		if *buf = out; cap(out) > 2*batch {
+			*buf = nil
 		}
 		if p := b.puzzle; p != nil && reason == 0 {
 			p.solve(b.s.m)
@@ -119,7 +123,10 @@ func (b *Binding) Run(ctx context.Context, w Writer) End {
 		case reason != 0:
 			return b.finish(reason)
 		case idle:
+			// A connection that waits, as most do most of the time, needs no buffer.
+			buffers.Put(buf)
 			<-b.signal
+			buf = buffers.Get().(*[]byte)
 			now = time.Now()
 		}
 	}
@@ -454,7 +461,7 @@ func (s *Session) taken() {
 		s.sent = 0
 	}
 	s.release()
-	if s.ready.head == nil {
+	if s.ready.head == nil && s.shown != s.queueBytes {
 		s.show()
 	}
 	s.settle()

@@ -20,24 +20,34 @@ func acceptedBy(v tlcp.Version, d tlcp.Diffs) accepted {
 	return accepted{patches: !d.Restricted || d.JSONPatch, texts: !d.Restricted || d.TLCPDiff}
 }
 
-// line appends the U line for the values in the session's scratch space. What it does to the client is noted by sent.
-func (q *itemQueue) line(dst []byte) []byte {
+// line appends the U line for the values in the session's scratch space, unless a difference has to be found first. What it does to the
+// client is noted by sent.
+func (q *itemQueue) line(dst []byte) ([]byte, verdict) {
 	s := q.sub.s
-	q.differ()
-	return tlcp.AppendUpdateDiffs(dst, q.sub.id, q.pos, s.held, s.values, s.diffs)
+	if !q.differ() {
+		return dst, unready
+	}
+	return tlcp.AppendUpdateDiffs(dst, q.sub.id, q.pos, s.held, s.values, s.diffs), made
 }
 
-// differ puts into the session's scratch space what can be sent instead of the values there; nothing if no field is declared for it.
-func (q *itemQueue) differ() {
+// differ puts into the session's scratch space what can be sent instead of the values there; nothing if no field is declared for it. It
+// returns false if a difference has to be found without the lock: it is in Session.puzzle then.
+func (q *itemQueue) differ() bool {
 	s := q.sub.s
 	s.diffs = s.diffs[:0]
 	if !q.cols.Deltas() || s.accepts == (accepted{}) || len(s.held) != len(s.values) {
-		return
+		return true
 	}
 	for i := range s.values {
-		e, _ := q.difference(i, s.held[i], s.values[i])
+		e, p := q.difference(i, s.held[i], s.values[i])
+		if p != nil && q.tries < maxTries {
+			q.tries++
+			s.puzzle = p
+			return false
+		}
 		s.diffs = append(s.diffs, e)
 	}
+	return true
 }
 
 // difference returns what can be sent instead of the value of field i: by the first of the declared algorithms that the client accepts
@@ -107,25 +117,6 @@ func (p *puzzle) solve(m *Manager) {
 		find = m.diff
 	}
 	p.text, p.ok = p.delta.Difference(p.algorithm, p.old, p.next, find)
-}
-
-// puzzled reports whether the line for an event has to wait for a difference, and puts it into Session.puzzle then.
-func (q *itemQueue) puzzled(ev *item.Event) bool {
-	s := q.sub.s
-	if !q.cols.Deltas() || s.accepts == (accepted{}) || q.last == nil || q.tries >= maxTries {
-		return false
-	}
-	for i := range q.cols.Len() {
-		if q.cols.Delta(i) == nil {
-			continue
-		}
-		if _, p := q.difference(i, tlcp.Value(q.cols.Value(q.last, i)), tlcp.Value(q.cols.Value(ev, i))); p != nil {
-			q.tries++
-			s.puzzle = p
-			return true
-		}
-	}
-	return false
 }
 
 // patchable says whether a value is long enough for a JSON Patch.

@@ -45,7 +45,9 @@ func (h *history) add(lines []byte, count int64, now time.Time) {
 		before = 0 // the spare one is not counted
 	}
 	c.data = append(c.data, lines...)
-	h.mem.Add(int64(cap(c.data) - before))
+	if grown := cap(c.data) - before; grown > 0 {
+		h.mem.Add(int64(grown))
+	}
 	c.count += count
 	c.at = now
 	h.bytes += len(lines)

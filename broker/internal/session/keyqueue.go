@@ -209,13 +209,10 @@ func (q *itemQueue) sendKey(dst []byte, n *node) ([]byte, verdict) {
 	case op != item.Delete:
 		op = item.Add
 	}
-	if q.puzzled(ev) {
-		return dst, unready
-	}
 	q.values(ev)
 	q.sub.s.op = op
 	q.sub.s.values[q.sub.commandAt] = tlcp.Value{S: op.String()}
-	return q.line(dst), made
+	return q.line(dst)
 }
 
 // holdBack takes the first node out of the list until its key's turn comes, if it is an UPDATE that the frequency limit holds

@@ -84,8 +84,16 @@ func (s *Session) holding() int64 {
 	return s.mem.Used() + s.counts.loose.Load() + s.counts.queueBytes.Load()
 }
 
-// settle tells the budget and the manager what has changed, if it is much, and sees to it that nothing grows without bound. It is called
-// at the end of everything that adds to the queues. The lock is held.
+// received ends everything that adds to the queues. The lock is held.
+func (s *Session) received() {
+	s.settle()
+	if s.m.mem.Over(1) {
+		s.m.relieve(1)
+	}
+}
+
+// settle tells the budget and the manager what has changed, if it is much, and ends a subscription if the session's keys are too many.
+// The lock is held.
 func (s *Session) settle() {
 	if d := s.queueBytes - s.shown; d > looseStep || d < -looseStep {
 		s.show()
@@ -95,9 +103,6 @@ func (s *Session) settle() {
 	}
 	if s.keyBytes > s.m.cfg.SessionMemory {
 		s.shed("the keys of its COMMAND items take more than a session may hold")
-	}
-	if s.m.mem.Over(1) {
-		s.m.relieve(1)
 	}
 }
 

@@ -92,7 +92,7 @@ func (q *itemQueue) Receive(cols item.Columns, events []*item.Event, snapshot bo
 		q.push(ev, snapshot)
 	}
 	q.schedule()
-	s.settle()
+	s.received()
 }
 
 // Snapshot implements item.Receiver. The rows wait as one: what they cost does not depend on their number.
@@ -115,7 +115,7 @@ func (q *itemQueue) Snapshot(cols item.Columns, rows *item.Snapshot) {
 	}
 	q.append(s.newNode(node{kind: snapshotNode, snapshot: true, rows: rows, text: rows.Size}))
 	q.schedule()
-	s.settle()
+	s.received()
 }
 
 // age notes that what the client holds is not the item's state any more, so that nobody else may keep it in memory.
@@ -383,11 +383,8 @@ func (q *itemQueue) send(dst []byte, now time.Time) ([]byte, verdict) {
 	if n.kind == snapshotNode {
 		ev = n.rows.Events[n.n]
 	}
-	if q.puzzled(ev) {
-		return dst, unready
-	}
 	q.values(ev)
-	return q.line(dst), made
+	return q.line(dst)
 }
 
 // limited says whether the frequency limit applies to a node of a queue that is not in COMMAND mode.
@@ -407,9 +404,7 @@ func (q *itemQueue) values(ev *item.Event) {
 }
 
 func (q *itemQueue) appendValues(dst []tlcp.Value, ev *item.Event, op item.Op) []tlcp.Value {
-	for i := range q.cols.Len() {
-		dst = append(dst, tlcp.Value(q.cols.Value(ev, i)))
-	}
+	dst = item.AppendValues(dst, q.cols, ev)
 	if q.sub.mode == provider.Command {
 		dst[q.sub.commandAt] = tlcp.Value{S: op.String()}
 	}
