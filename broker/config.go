@@ -190,6 +190,7 @@ func (c *Config) sessions(sets func(string) *provider.Set) session.Config {
 		MaxCreations: l.PendingCreations, MaxMessageBytes: int64(l.PendingMessageBytes), MaxMessageCalls: l.MessageCalls,
 		MaxRequestBytes: int64(l.PendingRequestBytes), MaxWaiting: int64(l.PendingBytes),
 		MaxMessages: l.PendingMessages, MaxSequences: l.Sequences, MaxBuffer: l.Buffer, MaxUnfiltered: l.UnfilteredBuffer,
+		MaxItems: l.Items, MaxFields: l.Fields, SessionMemory: l.SessionMemory, Memory: l.memory(),
 		MaxQueueBytes: l.QueueBytes, HistoryBytes: l.HistoryBytes, HistoryTime: l.HistoryTime,
 	}
 }

@@ -3,7 +3,11 @@ package broker
 import (
 	"errors"
 	"fmt"
+	"math"
+	"runtime/debug"
 	"time"
+
+	"github.com/lightstreamer-go/lightstreamer/broker/internal/budget"
 )
 
 // Limits bound what clients can make the broker do and keep. Zero means the default.
@@ -55,6 +59,23 @@ type Limits struct {
 
 	// Subscriptions bounds those of a session; more are refused with code 68. Default 2000.
 	Subscriptions int
+	// Items bounds the items of all subscriptions of a session; subscriptions to more are refused with code 68, groups of more with
+	// code 21. Default 10000.
+	Items int
+	// Fields bounds the fields of a subscription; longer schemas are refused with code 23. Default 1000, as many as the broker knows of
+	// one item.
+	Fields int
+	// SessionMemory is about how much the subscriptions, requests and history of a session may take, in bytes, and as much again the
+	// keys of its COMMAND items. Subscriptions that need more are refused with code 68, before anything is made of them. What waits to
+	// be sent has its own bound, QueueBytes. Default 16 MiB.
+	SessionMemory int
+	// Memory is about how much all sessions and items may take, in bytes; what the runtime needs besides is not in it, about as much
+	// again if GOMEMLIMIT and GOGC are not set. From three quarters of it on, sessions that hold more than their share get no more;
+	// beyond nine tenths, new sessions are refused with code 6, so that clients come back a little later; when all is used, the sessions
+	// that hold most lose subscriptions. Default 0, which is half of
+	// the memory limit of the runtime (GOMEMLIMIT), or 1 GiB without one.
+	Memory int
+
 	// PendingRequests bounds the control requests of a session that wait for the Metadata Adapter; more are refused with code 68. Default
 	// 2000.
 	PendingRequests int
@@ -83,8 +104,8 @@ type Limits struct {
 	// UnfilteredBuffer bounds the updates that wait for an item where none may be lost in silence (RAW, unfiltered subscriptions); beyond
 	// it the oldest are dropped, and the client is told how many. Default 10000.
 	UnfilteredBuffer int
-	// QueueBytes is about how much may wait in a session; beyond it each item that gets an update behaves as if its buffer was full, and
-	// with eight times as much the session is closed. Default 4 MiB.
+	// QueueBytes is about how much may wait in a session, snapshots aside; beyond it each item that gets an update behaves as if its
+	// buffer was full. Default 4 MiB.
 	QueueBytes int
 	// HistoryBytes and HistoryTime bound what is kept of a session for a recovery. Defaults 256 KiB, 1 min.
 	HistoryBytes int
@@ -101,6 +122,21 @@ func (l Limits) withDefaults() Limits {
 	return l // the others have theirs where they are kept
 }
 
+// defaultMemory is Limits.Memory if the runtime has no memory limit.
+const defaultMemory = 1 << 30
+
+// memory returns the budget of the broker.
+func (l *Limits) memory() *budget.Budget {
+	n := int64(l.Memory)
+	if n == 0 {
+		n = defaultMemory
+		if limit := debug.SetMemoryLimit(-1); limit < math.MaxInt64 {
+			n = limit / 2
+		}
+	}
+	return budget.New(n)
+}
+
 func (l *Limits) check() error {
 	var errs []error
 	if l.Request < 500 {
@@ -113,6 +149,7 @@ func (l *Limits) check() error {
 		"UserSessions": l.UserSessions, "PendingCreations": l.PendingCreations, "MessageCalls": l.MessageCalls,
 		"PendingMessageBytes": l.PendingMessageBytes, "PendingRequestBytes": l.PendingRequestBytes, "PendingBytes": l.PendingBytes,
 		"Buffer": l.Buffer, "UnfilteredBuffer": l.UnfilteredBuffer,
+		"Items": l.Items, "Fields": l.Fields, "SessionMemory": l.SessionMemory, "Memory": l.Memory,
 		"QueueBytes": l.QueueBytes, "HistoryBytes": l.HistoryBytes, "HistoryTime": int(l.HistoryTime),
 	} {
 		if n < 0 {

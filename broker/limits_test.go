@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"log/slog"
 	"reflect"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -12,9 +13,9 @@ import (
 // Each limit reaches what it limits, and none can be switched off by mistake.
 func TestLimitsAreSettings(t *testing.T) {
 	l := Limits{
-		Request: 501, Header: 2, Connections: 3, AddressConnections: 18, AddressRate: 19, LoopbackConnections: 20,
-		RequestMemory: 21, Sessions: 4, Subscriptions: 5, PendingRequests: 6, PendingMessages: 7, Sequences: 8, Buffer: 9,
-		UnfilteredBuffer: 10, QueueBytes: 11, HistoryBytes: 12, HistoryTime: 13,
+		Request: 501, Header: 2, Connections: 3, AddressConnections: 30, AddressRate: 31, LoopbackConnections: 32,
+		RequestMemory: 33, Sessions: 4, Subscriptions: 5, PendingRequests: 6, PendingMessages: 7, Sequences: 8, Buffer: 9,
+		UnfilteredBuffer: 10, QueueBytes: 11, HistoryBytes: 12, HistoryTime: 13, Items: 18, Fields: 19, SessionMemory: 20, Memory: 29,
 	}
 	l.AddressSessions, l.SessionRate, l.UserSessions, l.PendingCreations = 21, 22, 23, 24
 	l.PendingMessageBytes, l.PendingRequestBytes, l.PendingBytes, l.MessageCalls = 25, 26, 27, 28
@@ -25,9 +26,10 @@ func TestLimitsAreSettings(t *testing.T) {
 	s := cfg.sessions(nil)
 	got := []int{
 		s.RequestLimit, s.MaxSessions, s.MaxSubscriptions, s.MaxRequests, s.MaxMessages, s.MaxSequences, s.MaxBuffer, s.MaxUnfiltered,
-		s.MaxQueueBytes, s.HistoryBytes, int(s.HistoryTime), int(s.RebindTimeout), int(s.RecoveryTimeout), int(s.Keepalive), int(s.Linger),
+		s.MaxQueueBytes, s.HistoryBytes, int(s.HistoryTime), int(s.RebindTimeout), int(s.RecoveryTimeout), int(s.Keepalive), int(s.Linger), s.MaxItems, s.MaxFields, s.SessionMemory,
+		int(s.Memory.Limit()),
 	}
-	if want := []int{501, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17}; !reflect.DeepEqual(got, want) {
+	if want := []int{501, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 29}; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	got = []int{
@@ -36,6 +38,13 @@ func TestLimitsAreSettings(t *testing.T) {
 	}
 	if want := []int{21, 22, 23, 24, 25, 26, 27, 28}; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
+	}
+	if n := (&Limits{}).memory().Limit(); n != defaultMemory {
+		t.Errorf("without a memory limit %d bytes", n)
+	}
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(3 << 30))
+	if n := (&Limits{}).memory().Limit(); n != 3<<29 {
+		t.Errorf("with a memory limit of 3 GiB %d bytes", n)
 	}
 	fields := reflect.TypeFor[Limits]()
 	for i := range fields.NumField() {

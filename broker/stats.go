@@ -18,12 +18,16 @@ type Stats struct {
 	// besides updates; see Limits.PendingBytes.
 	PendingBytes int64
 
+	Memory      int64 // bytes accounted for, of sessions and items
+	MemoryLimit int64 // see [Limits]
+
 	Created  int64 // sessions
 	Refused  int64 // sessions, by the Metadata Adapter or for want of room
 	Lines    int64 // data notifications written to clients, updates among them
 	Sent     int64 // updates written to clients, snapshots included
 	Filtered int64 // updates merged into others or dropped, as their subscriptions allow
 	Lost     int64 // updates dropped for want of room, and their clients told how many
+	Shed     int64 // subscriptions ended for want of memory, and their clients told
 	Messages int64 // of clients, accepted
 
 	// Front is about connections and requests of clients, before they come to a session.
@@ -78,17 +82,21 @@ type AdapterStats struct {
 	Notifications int64     // got from it: updates, and the other events of items
 }
 
-// Stats counts. It takes the lock of each session in turn, for a short time.
+// Stats counts. It reads a few figures of each session; nothing waits for it.
 func (r *Running) Stats() Stats {
 	s := r.sessions.Stats()
 	return Stats{
 		Sessions: s.Sessions, Connections: s.Bindings, Subscriptions: s.Subscriptions, Items: s.Items,
 		QueueBytes: s.QueueBytes, HistoryBytes: s.HistoryBytes, PendingBytes: s.WaitingBytes, Created: s.Created, Refused: s.Refused,
-		Lines: s.Lines, Sent: s.Sent, Filtered: s.Filtered, Lost: s.Lost, Messages: s.Messages,
+		Lines: s.Lines, Sent: s.Sent, Filtered: s.Filtered, Lost: s.Lost, Messages: s.Messages, Shed: s.Shed,
+		Memory: s.Memory, MemoryLimit: s.MemoryLimit,
 		Front: r.counters.stats(), Adapters: r.adapters.stats(), TLSRefused: r.tlsRefused.Load(), AuditDropped: r.audit.lost(),
 		Certificates: r.adapters.certs.stats(),
 	}
 }
+
+// AdapterStats is [Stats].Adapters alone. It takes no longer if there are more sessions, so that it may be asked often.
+func (r *Running) AdapterStats() []AdapterStats { return r.adapters.stats() }
 
 func (a *adapters) stats() []AdapterStats {
 	a.mu.Lock()

@@ -341,7 +341,7 @@ func inWords(v any) string {
 		switch {
 		case v >= 1<<20 && v%(1<<20) == 0:
 			return fmt.Sprint(v>>20, " MiB")
-		case v%1024 == 0:
+		case v > 0 && v%1024 == 0:
 			return fmt.Sprint(v>>10, " KiB")
 		}
 	}

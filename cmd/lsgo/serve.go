@@ -140,7 +140,7 @@ func (s *serving) tlsReloaded(err error) {
 // watchAdapters is the goroutine that tells of adapters that come and go.
 func (s *serving) watchAdapters(ctx context.Context) {
 	watch := adapterWatch{tell: s.tell.adapter}
-	every(ctx, lookEvery/2, func() { watch.look(s.running.Stats().Adapters, time.Now()) })
+	every(ctx, lookEvery/2, func() { watch.look(s.running.AdapterStats(), time.Now()) })
 }
 
 // every calls f from time to time, until ctx ends.

@@ -43,7 +43,7 @@ func blocks[T byte | uint16](e *editor, a, b []T, g int) (rest []hunk) {
 			}
 			r.back(uint32(a[i]), uint32(a[i+g]))
 		}
-		e.steps -= len(a)
+		e.steps -= len(a) * (1 + e.probe/4)
 		y, r := 0, newRolling(b, g)
 		for e.steps > 0 {
 			x, length := longest(e, r.sum(shift), last.a0, a, b[y:])
@@ -91,11 +91,11 @@ func (e *editor) index(n int) (shift int) {
 func longest[T byte | uint16](e *editor, h uint32, low int, a, b []T) (x, length int) {
 	for e.heads[h] >= 0 && int(e.heads[h]) < low {
 		e.heads[h] = e.links[e.heads[h]]
-		e.steps--
+		e.steps -= e.probe
 	}
 	for i, tries := e.heads[h], 0; i >= 0 && tries < maxTries && e.steps > 0; i, tries = e.links[i], tries+1 {
 		n := common(a[i:], b)
-		e.steps -= n + 1
+		e.steps -= n + e.probe
 		if n > length {
 			x, length = int(i), n
 		}

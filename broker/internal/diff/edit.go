@@ -13,6 +13,7 @@ const maxEdits = 128
 type editor struct {
 	hunks []hunk
 	steps int // comparisons that may still be made, about
+	probe int // how many comparisons it is worth to look at another place of the text
 
 	reach [2*maxEdits + 3]int32 // by diagonal: how far the best path has come in a
 	trace []int32               // reach after each round, in rows of 1, 2, 3... diagonals

@@ -73,7 +73,7 @@ func (p *patcher) patch(dst []byte, old, next string) ([]byte, bool) {
 }
 
 // patchSteps is how many bytes may be compared and written for two texts.
-func patchSteps(old, next string) int { return 16*(len(old)+len(next)) + 1024 }
+func patchSteps(old, next string) int { return min(16*(len(old)+len(next))+1024, maxSteps) }
 
 // over says that it is no use to go on.
 func (p *patcher) over() bool { return p.steps < 0 || len(p.dst)-p.base > p.limit }

@@ -74,7 +74,10 @@ func wide(dst []uint16, s string) []uint16 {
 
 // appendTLCP appends a diff of at most limit bytes on the wire.
 func appendTLCP[T byte | uint16](e *editor, dst []byte, a, b []T, limit int) ([]byte, bool) {
-	e.hunks, e.steps = e.hunks[:0], editSteps(len(a)+len(b))
+	e.hunks, e.steps, e.probe = e.hunks[:0], editSteps(len(a)+len(b)), 1
+	if len(a) > maxScratch {
+		e.probe = farProbe
+	}
 	find(e, a, b, 0, 0, 0)
 	join(e, b)
 	base, at := len(dst), 0
@@ -102,7 +105,14 @@ func appendTLCP[T byte | uint16](e *editor, dst []byte, a, b []T, limit int) ([]
 }
 
 // editSteps is how many comparisons texts of so many characters are worth.
-func editSteps(n int) int { return 32*n + 1024 }
+func editSteps(n int) int { return min(32*n+1024, maxSteps) }
+
+// farProbe is what it is worth in texts that the caches of a processor do not hold.
+const farProbe = 16
+
+// maxSteps bounds the work for a difference, however long the texts: some ten milliseconds. What is
+// not found by then is sent as it is.
+const maxSteps = 6 << 20
 
 // join makes one hunk of two where it is not longer to add the characters between them than to copy them.
 func join[T byte | uint16](e *editor, b []T) {

@@ -1,6 +1,7 @@
 package item
 
 import (
+	"strings"
 	"sync/atomic"
 
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
@@ -12,14 +13,20 @@ type command struct {
 	key, cmd    int // columns
 	rows        map[string]*row
 	first, last *row
+	snap        *Snapshot // of the table as it is; nil: not made yet
 }
 
-// row is one key of the table. The values never change: an update makes new ones.
+// row is one key of the table, with its last event.
 type row struct {
 	key        string
-	values     []provider.Text
+	now        *Event
 	prev, next *row
 }
+
+// rowCost is about what a row costs besides its key and its event.
+const rowCost = 128
+
+func (r *row) cost() int { return rowCost + len(r.key) + r.now.Cost() }
 
 func newCommand(b base) *command {
 	return &command{base: b, key: b.it.column(KeyField), cmd: b.it.column(CommandField), rows: make(map[string]*row)}
@@ -83,11 +90,15 @@ func (c *command) complain(n *atomic.Int64, msg string) {
 // apply changes the table and returns the event as it follows from the keys that were there; nil if nothing follows.
 func (c *command) apply(key string, op Op, fields []provider.Field) *Event {
 	r := c.rows[key]
+	if op != Delete || r != nil {
+		c.snap = nil
+	}
 	if op == Delete {
 		if r == nil {
 			c.it.src.stats.unknownKey.Add(1)
 			return nil
 		}
+		c.it.keeps(-r.cost())
 		c.unlink(r)
 		delete(c.rows, key)
 		values := nullRow(max(c.key, c.cmd) + 1)
@@ -95,15 +106,18 @@ func (c *command) apply(key string, op Op, fields []provider.Field) *Event {
 		return &Event{Kind: Update, Op: Delete, Key: key, Row: values, Mask: allColumns, Size: len(key)}
 	}
 	op = Modify
+	var before []provider.Text
 	if r == nil {
 		op = Add
-		r = &row{key: key}
-		c.rows[key] = r
+		r = &row{key: strings.Clone(key)} // not the whole line of the adapter
+		c.rows[r.key] = r
 		c.link(r)
+	} else {
+		before = r.now.Row
+		c.it.keeps(-r.cost())
 	}
-	values, mask := c.it.set(grown(r.values, len(c.it.index)), fields)
-	c.mark(values, key, op)
-	r.values = values
+	values, mask := c.it.set(grown(before, len(c.it.index)), fields)
+	c.mark(values, r.key, op)
 	for _, col := range [2]int{c.key, c.cmd} {
 		if col < maskBits-1 { // not the shared bit
 			mask &^= bit(col)
@@ -112,7 +126,9 @@ func (c *command) apply(key string, op Op, fields []provider.Field) *Event {
 	if op == Add {
 		mask = allColumns
 	}
-	return &Event{Kind: Update, Op: op, Key: key, Row: values, Mask: mask, Size: rowSize(values)}
+	r.now = &Event{Kind: Update, Op: op, Key: r.key, Row: values, Mask: mask, Size: rowSize(values)}
+	c.it.keeps(r.cost())
+	return r.now
 }
 
 func (c *command) mark(values []provider.Text, key string, op Op) {
@@ -149,34 +165,37 @@ func (c *command) finish() {
 		return
 	}
 	c.complete = true
-	var events []*Event
 	for _, s := range c.subs {
 		if s.waiting {
 			s.waiting = false
-			if events == nil {
-				events = c.snapshot()
-			}
-			s.recv.Receive(s.cols, events, true)
+			c.snapshot(s)
 		}
 	}
 }
 
-// snapshot returns the table as ADD events, closed by the end of the snapshot.
-func (c *command) snapshot() []*Event {
-	events := make([]*Event, 0, len(c.rows)+1)
-	for r := c.first; r != nil; r = r.next {
-		values := grown(r.values, 0)
-		c.mark(values, r.key, Add)
-		events = append(events, &Event{Kind: Update, Op: Add, Key: r.key, Row: values, Mask: allColumns, Size: rowSize(values)})
+// snapshot gives the table to a subscriber: the same to all until it changes.
+func (c *command) snapshot(s *subscriber) {
+	if c.snap == nil && len(c.rows) > 0 {
+		events := make([]*Event, 0, len(c.rows))
+		for r := c.first; r != nil; r = r.next {
+			events = append(events, r.now)
+		}
+		c.snap = newSnapshot(events)
 	}
-	return append(events, eosEvent)
+	if c.snap != nil {
+		s.recv.Snapshot(s.schema.cols, c.snap)
+	}
+	c.send(s, eosEvent, true)
 }
 
 func (c *command) endOfSnapshot() { c.finish() }
 
 func (c *command) clear() {
+	for r := c.first; r != nil; r = r.next {
+		c.it.keeps(-r.cost())
+	}
 	c.rows = make(map[string]*row)
-	c.first, c.last = nil, nil
+	c.first, c.last, c.snap = nil, nil, nil
 	c.finish()
 	c.live(csEvent)
 }
@@ -185,7 +204,7 @@ func (c *command) attach(s *subscriber, o Options) {
 	switch {
 	case !o.Snapshot:
 	case c.complete:
-		s.recv.Receive(s.cols, c.snapshot(), true)
+		c.snapshot(s)
 	default:
 		s.waiting = true
 	}

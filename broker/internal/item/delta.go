@@ -1,6 +1,7 @@
 package item
 
 import (
+	"sync"
 	"sync/atomic"
 
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
@@ -11,16 +12,18 @@ import (
 type Delta struct {
 	order []provider.DiffAlgorithm
 	memos [memos]atomic.Pointer[memo]
-	next  atomic.Uint32
+	mu    sync.Mutex // for storing
+	next  uint
 }
 
 // memos is how many differences are kept: receivers that lag behind by a few events, or have some of them merged, need others.
 const memos = 4
 
-// memo is a difference that was found, or that there is none. It never changes.
+// memo is a difference, or that there is none. It is found while others wait for it, and never changes then.
 type memo struct {
 	algorithm provider.DiffAlgorithm
 	old, next string
+	found     chan struct{} // closed
 	text      string
 	ok        bool
 }
@@ -30,18 +33,54 @@ func (d *Delta) Order() []provider.DiffAlgorithm { return d.order }
 
 // Difference returns what find returns: the difference between two values by an algorithm, and whether there is one. Most receivers of
 // an event have the same difference to send, so find, which must always return the same for the same values, is only asked if the last
-// few were others.
+// few were others. Who asks for one that is being found waits for it.
 func (d *Delta) Difference(a provider.DiffAlgorithm, old, next string, find func(old, next string) (string, bool)) (text string, ok bool) {
-	for i := range d.memos {
-		// The values of one event are the same memory for all receivers, which makes them quick to compare.
-		if m := d.memos[i].Load(); m != nil && m.algorithm == a && m.next == next && m.old == old {
+	m := d.memo(a, old, next)
+	if m == nil {
+		var own bool
+		if m, own = d.newMemo(a, old, next); own {
+			defer close(m.found)
+			m.text, m.ok = find(old, next)
 			return m.text, m.ok
 		}
 	}
-	m := &memo{algorithm: a, old: old, next: next}
-	m.text, m.ok = find(old, next)
-	d.memos[d.next.Add(1)%memos].Store(m)
+	<-m.found
 	return m.text, m.ok
+}
+
+// Known is Difference if that has been found already.
+func (d *Delta) Known(a provider.DiffAlgorithm, old, next string) (text string, ok, known bool) {
+	if m := d.memo(a, old, next); m != nil {
+		select {
+		case <-m.found:
+			return m.text, m.ok, true
+		default:
+		}
+	}
+	return "", false, false
+}
+
+func (d *Delta) memo(a provider.DiffAlgorithm, old, next string) *memo {
+	for i := range d.memos {
+		// The values of one event are the same memory for all receivers, which makes them quick to compare.
+		if m := d.memos[i].Load(); m != nil && m.algorithm == a && m.next == next && m.old == old {
+			return m
+		}
+	}
+	return nil
+}
+
+// newMemo takes the place of an old memo, unless another receiver has done so for the same difference.
+func (d *Delta) newMemo(a provider.DiffAlgorithm, old, next string) (m *memo, own bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if m := d.memo(a, old, next); m != nil {
+		return m, false
+	}
+	m = &memo{algorithm: a, old: old, next: next, found: make(chan struct{})}
+	d.memos[d.next%memos].Store(m)
+	d.next++
+	return m, true
 }
 
 // DeclareFieldDiffOrder takes what the adapter allows for fields. What comes first settles it for a field as long as the item is
@@ -73,18 +112,14 @@ func (it *item) DeclareFieldDiffOrder(list []provider.FieldDiff) {
 			changed = true
 		}
 	}
+	it.adopt()
 	if !changed {
 		return
 	}
-	for _, e := range it.engines {
-		if e == nil {
-			continue
-		}
-		for _, s := range *e.list() {
-			c := *s.cols.c // the receiver may have the old ones still in use
-			c.deltas = it.deltas(s.mode, c.index)
-			s.cols = Columns{&c}
-		}
+	for _, s := range it.schemas {
+		c := *s.cols.c // receivers may have the old ones still in use
+		c.deltas = it.deltas(s.mode, c.index)
+		s.cols = Columns{&c}
 	}
 }
 
@@ -103,10 +138,10 @@ func known(list []provider.DiffAlgorithm) (order []provider.DiffAlgorithm) {
 }
 
 // deltas returns what is declared for the fields in some columns; nil if nothing. Key and command are never sent as differences.
-func (it *item) deltas(m provider.Mode, index []int) []*Delta {
+func (it *item) deltas(m provider.Mode, index []int32) []*Delta {
 	var list []*Delta
 	for i, col := range index {
-		if col < 0 || it.fields[col].delta == nil || m == provider.Command && (col == it.index[KeyField] || col == it.index[CommandField]) {
+		if col < 0 || it.fields[col].delta == nil || m == provider.Command && (int(col) == it.index[KeyField] || int(col) == it.index[CommandField]) {
 			continue
 		}
 		if list == nil {

@@ -1,6 +1,12 @@
 package item
 
-import "github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
+import (
+	"slices"
+	"sync/atomic"
+
+	"github.com/lightstreamer-go/lightstreamer/broker/internal/budget"
+	"github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
+)
 
 // Kind tells what an Event is.
 type Kind uint8
@@ -46,7 +52,8 @@ const (
 // Event is one event of an item in one mode. It is shared by all receivers and never changes.
 type Event struct {
 	Kind Kind
-	Op   Op     // COMMAND only
+	Op   Op // COMMAND only; see [Snapshot] for that of its rows
+	pins atomic.Int32
 	Key  string // COMMAND only
 	// Row holds the state after an update, complete, by column; a column beyond its length is null. In MERGE mode it is the
 	// row, in COMMAND mode the row of the key, in DISTINCT and RAW the fields the source gave. See [Columns].
@@ -76,9 +83,10 @@ func bit(col int) uint64 {
 type Columns struct{ c *columns }
 
 type columns struct {
-	index  []int
-	mask   uint64
-	deltas []*Delta // nil, or as long as index
+	index   []int32 // by field of the schema; negative: the item has no such column
+	missing []int32 // the fields without a column, sorted by name
+	mask    uint64
+	deltas  []*Delta // nil, or as long as index
 }
 
 // Len is the number of fields of the schema.
@@ -97,11 +105,82 @@ func (c Columns) Delta(i int) *Delta { return c.c.deltas[i] }
 
 // Value returns the value of field i (from 0) of the schema after e.
 func (c Columns) Value(e *Event, i int) provider.Text {
-	if col := c.c.index[i]; col >= 0 && col < len(e.Row) {
+	if col := int(c.c.index[i]); col >= 0 && col < len(e.Row) {
 		return e.Row[col]
 	}
 	return provider.Null
 }
+
+// AppendValues appends the values of all fields of the schema after e.
+func AppendValues[T ~struct {
+	S    string
+	Null bool
+}](dst []T, c Columns, e *Event) []T {
+	index, row := c.c.index, e.Row
+	base := len(dst)
+	dst = slices.Grow(dst, len(index))[:base+len(index)]
+	for i, out := 0, dst[base:]; i < len(index) && i < len(out); i++ {
+		if col := int(index[i]); uint(col) < uint(len(row)) {
+			out[i] = T(row[col])
+		} else {
+			out[i] = T{Null: true}
+		}
+	}
+	return dst
+}
+
+// What events cost besides their text.
+const (
+	eventCost = 64
+	cellCost  = 24
+)
+
+// Cost is about how many bytes of memory the event takes.
+func (e *Event) Cost() int { return eventCost + cellCost*len(e.Row) + e.Size }
+
+// Pin says that somebody keeps the event when the item may have done with it. Its bytes count for b as
+// long as anybody does, once. Every Pin needs an Unpin with the same budget.
+func (e *Event) Pin(b *budget.Budget) { pin(&e.pins, b, e.Cost()) }
+
+// Unpin takes back one Pin.
+func (e *Event) Unpin(b *budget.Budget) { unpin(&e.pins, b, e.Cost()) }
+
+func pin(n *atomic.Int32, b *budget.Budget, cost int) {
+	if n.Add(1) == 1 {
+		b.Add(int64(cost))
+	}
+}
+
+func unpin(n *atomic.Int32, b *budget.Budget, cost int) {
+	if n.Add(-1) == 0 {
+		b.Add(-int64(cost))
+	}
+}
+
+// Snapshot is the events of which the snapshot of a DISTINCT or COMMAND item consists, oldest first. It
+// is shared by all receivers and never changes. In COMMAND mode they are the last ones of each key, to
+// be read as ADD whatever their Op and their command column say.
+type Snapshot struct {
+	Events []*Event
+	Size   int // of all events
+	cost   int
+	pins   atomic.Int32
+}
+
+func newSnapshot(events []*Event) *Snapshot {
+	s := &Snapshot{Events: events, cost: eventCost}
+	for _, e := range events {
+		s.Size += e.Size
+		s.cost += 8 + e.Cost()
+	}
+	return s
+}
+
+// Pin and Unpin are as those of [Event].
+func (s *Snapshot) Pin(b *budget.Budget) { pin(&s.pins, b, s.cost) }
+
+// Unpin takes back one Pin.
+func (s *Snapshot) Unpin(b *budget.Budget) { unpin(&s.pins, b, s.cost) }
 
 func rowSize(row []provider.Text) int {
 	n := 0

@@ -1,6 +1,7 @@
 package item
 
 import (
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -14,9 +15,14 @@ type item struct {
 	owner string      // who wanted it first
 	dead  atomic.Bool // no longer wanted: events are dropped
 
-	mu     sync.Mutex
-	index  map[string]int // field name → column
-	fields []field        // by column
+	mu      sync.Mutex
+	index   map[string]int // field name → column
+	fields  []field        // by column
+	added   []string       // columns made since the last adopt
+	schemas []*schema      // in use
+	held    int64          // what the engines keep, about, in bytes
+	charged int64          // as much of it as the source's budget knows
+	retired bool           // the budget has it back
 	// engines holds one engine for each mode in use. While there are only RAW subscribers it holds every engine the item may
 	// need, so that the first one of another mode finds its snapshot; then the others are dropped.
 	engines [provider.Command + 1]engine
@@ -52,7 +58,7 @@ type subscriber struct {
 	it      *item
 	mode    provider.Mode
 	recv    Receiver
-	cols    Columns
+	schema  *schema
 	at      int  // position in the engine's list, -1 if not in it
 	waiting bool // for a snapshot that the source has not completed
 	length  int  // DISTINCT: snapshot events wanted
@@ -98,7 +104,7 @@ func (it *item) attach(s *subscriber, o Options) error {
 	case it.decided != o.Mode:
 		return ErrMode
 	}
-	s.cols = it.columns(o.Mode, o.Schema)
+	s.schema = it.share(o.Mode, o.Schema)
 	e := it.engines[o.Mode]
 	e.list().add(s)
 	e.attach(s, o)
@@ -124,6 +130,7 @@ func (it *item) detach(s *subscriber) {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	it.engines[s.mode].list().remove(s)
+	it.unshare(s.schema)
 }
 
 // Update takes an event from the adapter. It implements provider.Sink, as the two methods that follow and DeclareFieldDiffOrder.
@@ -208,21 +215,8 @@ func (it *item) unlock() {
 	}
 }
 
-// columns finds the schema's fields, making columns for new ones so that they stay where they are.
-func (it *item) columns(m provider.Mode, schema []string) Columns {
-	c := &columns{index: make([]int, len(schema))}
-	for i, name := range schema {
-		col := it.column(name)
-		c.index[i] = col
-		if col >= 0 {
-			c.mask |= bit(col)
-		}
-	}
-	c.deltas = it.deltas(m, c.index)
-	return Columns{c}
-}
-
-// column returns the column of a field, -1 if the item has too many.
+// column returns the column of a field that the adapter has named, or that the mode requires; -1 if the
+// item has too many. What only clients name never gets one: see share.
 func (it *item) column(name string) int {
 	if col, ok := it.index[name]; ok {
 		return col
@@ -231,8 +225,10 @@ func (it *item) column(name string) int {
 	if col >= it.src.cfg.MaxFields && name != KeyField && name != CommandField {
 		return -1
 	}
+	name = strings.Clone(name) // not the whole line of the adapter that it stands in
 	it.index[name] = col
 	it.fields = append(it.fields, field{})
+	it.added = append(it.added, name)
 	return col
 }
 
@@ -252,6 +248,7 @@ func (it *item) set(row []provider.Text, fields []provider.Field) ([]provider.Te
 		mask |= bit(col)
 		it.fields[col].settled = true
 	}
+	it.adopt()
 	return row, mask
 }
 
@@ -278,7 +275,7 @@ func (b *base) lost(bool) {}
 func (b *base) send(s *subscriber, e *Event, snapshot bool) {
 	one := &b.it.one
 	one[0] = e
-	s.recv.Receive(s.cols, one[:], snapshot)
+	s.recv.Receive(s.schema.cols, one[:], snapshot)
 	one[0] = nil
 }
 

@@ -85,6 +85,7 @@ func (f *feed) log() []string {
 
 // reader writes down what it receives: "S a|b" for an update of the snapshot, "L a|b" for a live one, EOS, CS.
 type reader struct {
+	o     Options // as attached
 	mu    sync.Mutex
 	lines []string
 }
@@ -94,6 +95,19 @@ func (r *reader) Receive(cols Columns, events []*Event, snapshot bool) {
 	defer r.mu.Unlock()
 	for _, e := range events {
 		r.lines = append(r.lines, render(cols, e, snapshot))
+	}
+}
+
+// Snapshot writes down the rows as a client would see them.
+func (r *reader) Snapshot(cols Columns, s *Snapshot) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range s.Events {
+		line := strings.Split(render(cols, e, true)[2:], "|")
+		if at := slices.Index(r.o.Schema, CommandField); at >= 0 && r.o.Mode == provider.Command {
+			line[at] = Add.String()
+		}
+		r.lines = append(r.lines, "S "+strings.Join(line, "|"))
 	}
 }
 
@@ -152,6 +166,9 @@ func pass(d time.Duration) { <-time.After(d) }
 
 func mustAttach(t *testing.T, s *Source, name string, o Options, r Receiver) *Subscription {
 	t.Helper()
+	if r, ok := r.(*reader); ok {
+		r.o = o
+	}
 	a, err := s.Attach(name, o, r)
 	if err != nil {
 		t.Fatal(err)
@@ -295,6 +312,7 @@ func TestTouched(t *testing.T) {
 type receiverFunc func(Columns, []*Event, bool)
 
 func (f receiverFunc) Receive(c Columns, e []*Event, s bool) { f(c, e, s) }
+func (f receiverFunc) Snapshot(c Columns, s *Snapshot)       { f(c, s.Events, true) }
 
 // TestManyFields: an item with more columns than mask bits, and one with more than allowed.
 func TestManyFields(t *testing.T) {

@@ -6,15 +6,33 @@ import "github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
 // first is the state of the row.
 type merge struct {
 	base
-	row []provider.Text
+	now *Event // the last one; nil: the row is empty
 }
 
 func (m *merge) update(u provider.Update) {
-	row, mask := m.it.set(grown(m.row, len(m.it.index)), u.Fields)
-	m.row = row
+	row, mask := m.it.set(grown(m.row(), len(m.it.index)), u.Fields)
 	snapshot := u.Snapshot && !m.complete
 	m.complete = true
-	m.deliver(&Event{Kind: Update, Row: row, Mask: mask, Size: rowSize(row)}, snapshot)
+	e := &Event{Kind: Update, Row: row, Mask: mask, Size: rowSize(row)}
+	m.keep(e)
+	m.deliver(e, snapshot)
+}
+
+func (m *merge) row() []provider.Text {
+	if m.now == nil {
+		return nil
+	}
+	return m.now.Row
+}
+
+// keep makes an event the item's state.
+func (m *merge) keep(e *Event) {
+	if m.now != nil {
+		m.it.keeps(-m.now.Cost())
+	}
+	if m.now = e; e != nil {
+		m.it.keeps(e.Cost())
+	}
 }
 
 // deliver gives the event to all; those who asked for no snapshot do not get it if it is one.
@@ -41,12 +59,17 @@ func (m *merge) endOfSnapshot() {
 
 func (m *merge) clear() {
 	m.complete = true
-	m.row = nil
+	m.keep(nil)
 	m.deliver(m.state(), false)
 }
 
+// state is the last event, or one that says that the row is empty. As a snapshot it concerns every
+// column, whatever its mask says.
 func (m *merge) state() *Event {
-	return &Event{Kind: Update, Row: m.row, Mask: allColumns, Size: rowSize(m.row)}
+	if m.now != nil {
+		return m.now
+	}
+	return &Event{Kind: Update, Mask: allColumns}
 }
 
 func (m *merge) attach(s *subscriber, o Options) {

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/lightstreamer-go/lightstreamer/broker/internal/budget"
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
 )
 
@@ -16,6 +17,7 @@ const (
 	DefaultLinger     = 5 * time.Second
 	DefaultMaxHistory = 1000
 	DefaultMaxFields  = 1000
+	DefaultMaxLinger  = 10_000
 )
 
 // Config is what a Source needs. Only Data is required.
@@ -26,9 +28,15 @@ type Config struct {
 	// Linger is how long an item stays subscribed after its last subscriber has left. Zero means DefaultLinger; negative, not
 	// at all.
 	Linger time.Duration
+	// MaxLinger bounds the items that stay subscribed without a subscriber: beyond it they are unsubscribed at once,
+	// so that clients who run through names can't have the adapter work for all of them. Zero means DefaultMaxLinger.
+	MaxLinger int
+	// Budget pays for the items and for what they keep. An item that it cannot pay for is refused; the adapter's
+	// events never are. While most of it is used, no item lingers. Nil has no limit.
+	Budget *budget.Budget
 	// MaxHistory bounds the events kept of a DISTINCT item, whatever length is asked for. Zero means DefaultMaxHistory.
 	MaxHistory int
-	// MaxFields bounds the different field names of an item; fields beyond are dropped and counted. Zero means
+	// MaxFields bounds the different field names that the adapter sends for an item; fields beyond are dropped and counted. Zero means
 	// DefaultMaxFields.
 	MaxFields int
 	// Logger gets what the source did wrong. Nil discards it.
@@ -41,15 +49,22 @@ var (
 	ErrMode = errors.New("item: in use in a conflicting mode")
 	// ErrClosed is returned after Close.
 	ErrClosed = errors.New("item: source closed")
+	// ErrMemory is returned when Config.Budget cannot pay for the item.
+	ErrMemory = errors.New("item: no memory left for another item")
 )
 
 // Receiver gets the events of an item from the moment of Attach (before it has returned, too) until Detach has returned.
 //
 // Receive is called from one goroutine at a time, in the order of the events, with the item's lock held: it must not block,
-// nor call back into this package. It must not keep the slice; the events it may keep. cols is the same at every call, but for the
-// Deltas, which come when the adapter declares them. snapshot says that the events are the item's snapshot, or a part of it.
+// nor call back into this package. It must not keep the slice; the events it may keep. cols is as long at every call, and a later
+// one is good for the events of earlier calls, too: it knows more of what the adapter has declared, and of the fields it sends.
+// snapshot says that the events are the item's snapshot, or a part of it.
+//
+// Snapshot is called instead, by the same rules, for the events of the snapshot of a DISTINCT or COMMAND item, if there are any: all
+// of them at once. It may keep them.
 type Receiver interface {
 	Receive(cols Columns, events []*Event, snapshot bool)
+	Snapshot(cols Columns, s *Snapshot)
 }
 
 // Options say what a subscriber wants of an item.
@@ -79,6 +94,7 @@ type Source struct {
 
 	mu     sync.Mutex
 	slots  map[string]*slot
+	idle   int // slots that linger
 	closed bool
 	busy   sync.WaitGroup // linger timers and calls of the adapter in flight
 }
@@ -121,6 +137,9 @@ func NewSource(cfg Config) *Source {
 	if cfg.MaxHistory <= 0 {
 		cfg.MaxHistory = DefaultMaxHistory
 	}
+	if cfg.MaxLinger <= 0 {
+		cfg.MaxLinger = DefaultMaxLinger
+	}
 	if cfg.MaxFields <= 0 {
 		cfg.MaxFields = DefaultMaxFields
 	}
@@ -152,18 +171,18 @@ func (s *Source) Attach(name string, o Options, r Receiver) (*Subscription, erro
 	}
 	sl := s.slots[name]
 	if sl == nil {
+		if !s.cfg.Budget.Take(slotCost(name)) {
+			s.mu.Unlock()
+			return nil, fmt.Errorf("item %.100q: %w", name, ErrMemory)
+		}
 		sl = &slot{name: name}
 		s.slots[name] = sl
 	}
-	if sl.linger != nil {
-		if sl.linger.Stop() {
-			s.busy.Done()
-		}
-		sl.linger = nil
-	}
+	s.unlinger(sl)
 	shared := true
 	if sl.item == nil || sl.refs == 0 && !sl.item.compatible(o.Mode) {
 		shared = false
+		sl.drop()
 		sl.item = newItem(s, name, o.Owner)
 	}
 	sl.refs++
@@ -202,8 +221,9 @@ func (s *Source) release(sl *slot) {
 		s.mu.Unlock()
 		return
 	}
-	if s.cfg.Linger > 0 && !s.closed {
+	if s.cfg.Linger > 0 && !s.closed && s.idle < s.cfg.MaxLinger && !crowded(s.cfg.Budget) {
 		s.busy.Add(1)
+		s.idle++
 		sl.lingers++
 		n := sl.lingers
 		sl.linger = time.AfterFunc(s.cfg.Linger, func() { s.lingered(sl, n) })
@@ -224,14 +244,27 @@ func (s *Source) lingered(sl *slot, n int) {
 		return
 	}
 	sl.linger = nil
+	s.idle--
 	sl.drop()
 	s.mu.Unlock()
 	s.settle(sl)
 }
 
+// unlinger stops the linger timer of a slot, if it runs. s.mu is held.
+func (s *Source) unlinger(sl *slot) {
+	if sl.linger == nil {
+		return
+	}
+	if sl.linger.Stop() {
+		s.busy.Done()
+	}
+	sl.linger = nil
+	s.idle--
+}
+
 func (sl *slot) drop() {
 	if sl.item != nil {
-		sl.item.dead.Store(true)
+		sl.item.retire()
 		sl.item = nil
 	}
 }
@@ -249,7 +282,7 @@ func (s *Source) settle(sl *slot) {
 	defer s.busy.Done()
 	for sl.item != sl.subscribed {
 		if had := sl.subscribed; had != nil {
-			had.dead.Store(true)
+			had.retire()
 			sl.subscribed = nil
 			s.mu.Unlock()
 			s.cfg.Data.Unsubscribe(sl.name)
@@ -265,6 +298,7 @@ func (s *Source) settle(sl *slot) {
 	sl.changing = false
 	if sl.item == nil && sl.refs == 0 && s.slots[sl.name] == sl {
 		delete(s.slots, sl.name)
+		s.cfg.Budget.Add(-slotCost(sl.name))
 	}
 }
 
@@ -276,12 +310,7 @@ func (s *Source) Close() {
 	all := make([]*slot, 0, len(s.slots))
 	for _, sl := range s.slots {
 		all = append(all, sl)
-		if sl.linger != nil {
-			if sl.linger.Stop() {
-				s.busy.Done()
-			}
-			sl.linger = nil
-		}
+		s.unlinger(sl)
 		sl.drop()
 	}
 	s.mu.Unlock()

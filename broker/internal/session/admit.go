@@ -64,6 +64,9 @@ func (m *Manager) admit(ip string) (*place, *refusal) {
 		return nil, refused(ByServer, refusedClosing)
 	case all >= m.cfg.MaxSessions:
 		return nil, overLimit("Sessions", "Too many sessions, try again later")
+	case m.mem.Over(scarce):
+		m.relieve(scarce)
+		return nil, overLimit("Memory", "The server is short of memory, try again later")
 	}
 	p := &place{addr: addressOf(ip)}
 	if p.addr.IsValid() {
@@ -75,6 +78,7 @@ func (m *Manager) admit(ip string) (*place, *refusal) {
 		}
 		p.account.sessions++
 	}
+	m.mem.Add(sessionCost) // there is that much: beyond scarce
 	m.creating++
 	m.wg.Add(1)
 	return p, nil
@@ -181,6 +185,7 @@ func (m *Manager) release(p *place) {
 // giveBack is release with mu held.
 func (m *Manager) giveBack(p *place) {
 	m.creating--
+	m.mem.Add(-sessionCost)
 	m.giveBackPlace(p)
 }
 

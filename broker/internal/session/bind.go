@@ -84,6 +84,7 @@ func (s *Session) bind(c Client, req tlcp.ConnParams) *Binding {
 	if c.ServerName == "" {
 		c.ServerName = s.m.cfg.ServerName
 	}
+	c.UserAgent, c.Forwarding, c.Headers, c.Principal = "", "", nil, nil // as long as a header may be
 	s.m.wg.Add(1)
 	s.stopExpiry()
 	s.heard = time.Now()

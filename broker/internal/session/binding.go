@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/lightstreamer-go/lightstreamer/internal/tlcp"
@@ -54,6 +55,8 @@ type Binding struct {
 	loop  bool        // force_rebind
 	shut  bool        // close the socket at LOOP or END
 	cons  bool        // CONS is due
+	// puzzle is what Run has to find before the next step; set by step, and the session's again when it is solved.
+	puzzle *puzzle
 
 	// Of the goroutine in Run.
 	began, spoke, sync time.Time // bound; last write; next SYNC
@@ -71,6 +74,9 @@ func (b *Binding) Over() <-chan struct{} { return b.over }
 
 // batch is how much is written at once.
 const batch = 16 << 10
+
+// buffers are for what is written at once.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // loopLine is room for a LOOP line.
 const loopLine = 16
@@ -91,9 +97,9 @@ func (b *Binding) Run(ctx context.Context, w Writer) End {
 	now := time.Now()
 	b.began, b.spoke, b.sync = now, now, now.Add(b.s.m.cfg.SyncInterval)
 	defer b.watch(ctx)()
-	buf := make([]byte, 0, 512)
+	buf := buffers.Get().(*[]byte)
 	for {
-		out, idle, reason := b.step(buf[:0], now)
+		out, idle, reason := b.step((*buf)[:0], now)
 		if len(out) > 0 {
 			err := w.WriteLines(out)
 			now = time.Now()
@@ -104,8 +110,12 @@ func (b *Binding) Run(ctx context.Context, w Writer) End {
 			}
 			b.headDone = true
 		}
-		if buf = out; cap(buf) > 2*batch {
-			buf = make([]byte, 0, batch)
+		if *buf = out; cap(out) > 2*batch {
+			*buf = nil
+		}
+		if p := b.puzzle; p != nil && reason == 0 {
+			p.solve(b.s.m)
+			now = time.Now()
 		}
 		switch {
 		case reason == Lost:
@@ -113,7 +123,10 @@ func (b *Binding) Run(ctx context.Context, w Writer) End {
 		case reason != 0:
 			return b.finish(reason)
 		case idle:
+			// A connection that waits, as most do most of the time, needs no buffer.
+			buffers.Put(buf)
 			<-b.signal
+			buf = buffers.Get().(*[]byte)
 			now = time.Now()
 		}
 	}
@@ -223,8 +236,12 @@ func (b *Binding) step(out []byte, now time.Time) (lines []byte, idle bool, reas
 		b.cons = false
 		out = tlcp.AppendCONS(out, s.cons())
 	}
+	if b.puzzle != nil {
+		s.solved, b.puzzle = b.puzzle, nil
+	}
 	before := len(out)
 	out, more, full := b.flow(out, now)
+	b.puzzle, s.puzzle = s.puzzle, nil
 	b.data += int64(len(out) - before)
 	if full || b.loop || b.silent(now) || b.req.Polling && b.polled(now, more) {
 		s.looped = s.cursor
@@ -237,6 +254,7 @@ func (b *Binding) step(out []byte, now time.Time) (lines []byte, idle bool, reas
 	if len(out) > 0 {
 		return out, false, 0 // look again before waiting: writing may take long
 	}
+	s.solved = nil
 	b.idle = true
 	b.wakeAfter(now, wait)
 	return out, true, 0
@@ -296,11 +314,13 @@ func (b *Binding) flow(out []byte, now time.Time) (lines []byte, more, full bool
 	}
 	before := len(out)
 	next, n, blocked := s.take(out, limit, force, now)
+	puzzled := s.puzzle != nil
 	if n == 0 {
-		return next, false, blocked
+		return next, puzzled, blocked
 	}
 	s.history.add(next[before:], n, now)
-	s.history.trim(s.m.cfg.HistoryBytes, s.m.cfg.HistoryTime, now)
+	s.history.trim(s.m.historyLimit(), s.m.cfg.HistoryTime, now)
+	s.counts.historyBytes.Store(int64(s.history.bytes))
 	s.cursor = s.history.last
 	s.m.stats.lines.Add(n)
 	if rate > 0 {
@@ -309,7 +329,7 @@ func (b *Binding) flow(out []byte, now time.Time) (lines []byte, more, full bool
 		}
 		s.free = s.free.Add(seconds(float64(len(next)-before) / rate))
 	}
-	return next, blocked, false
+	return next, blocked || puzzled, false
 }
 
 // room is how many bytes of data the connection may still carry behind what is in the batch: an HTTP stream to its content length,
@@ -372,7 +392,10 @@ func (b *Binding) quiet(out []byte, now time.Time) (lines []byte, wait time.Dura
 
 // take appends the lines that are ready, up to limit bytes, and takes them out of their queues. With force, the first one is
 // appended however long it is. Blocked says that one did not fit.
+//
+// It may also end at a line that needs a difference which is not known yet: then puzzle is set.
 func (s *Session) take(out []byte, limit int, force bool, now time.Time) (lines []byte, count int64, blocked bool) {
+	defer s.taken()
 	base := len(out)
 	fits := func(end int) bool { return end-base <= limit || force && count == 0 }
 	for len(s.lines) > 0 {
@@ -404,11 +427,15 @@ func (s *Session) take(out []byte, limit int, force bool, now time.Time) (lines 
 		if q.holdBack(now) {
 			continue
 		}
-		next, ok := q.send(out, now)
-		if !ok {
+		next, v := q.send(out, now)
+		switch v {
+		case early:
 			s.ready.pop()
 			s.parking.add(&q.park, q.turn)
 			continue
+		case unready:
+			return out, count, false
+		case made:
 		}
 		written := len(next) > len(out)
 		if written && !fits(len(next)) {
@@ -425,6 +452,19 @@ func (s *Session) take(out []byte, limit int, force bool, now time.Time) (lines 
 		out = next
 	}
 	return out, count, false
+}
+
+// taken ends a take.
+func (s *Session) taken() {
+	if s.sent > 0 {
+		s.counts.sent.Add(s.sent)
+		s.sent = 0
+	}
+	s.release()
+	if s.ready.head == nil && s.shown != s.queueBytes {
+		s.show()
+	}
+	s.settle()
 }
 
 // waiting says whether lines or events wait to be written.

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/lightstreamer-go/lightstreamer/broker/internal/budget"
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
 	"github.com/lightstreamer-go/lightstreamer/internal/tlcp"
 )
@@ -77,6 +78,15 @@ type Config struct {
 	// MaxMessageWait caps the wait for missing messages of a sequence, and is the wait if the client names none. Default 30 s.
 	MaxMessageWait time.Duration
 
+	// MaxItems is how many items the subscriptions of a session may have in all, and MaxFields how many fields each. Defaults 10000,
+	// 1000.
+	MaxItems, MaxFields int
+	// Memory pays for what sessions and items keep. Default 1 GiB. The manager's items take from it, too.
+	Memory *budget.Budget
+	// SessionMemory is how many bytes the subscriptions and requests of a session may take, and as much again the keys of its COMMAND
+	// items; what waits to be sent has a bound of its own. Default 16 MiB.
+	SessionMemory int
+
 	// MaxBuffer caps the events that wait per item in filtered MERGE and DISTINCT subscriptions, and the events kept of a DISTINCT
 	// item for its snapshot. Default 1000.
 	MaxBuffer int
@@ -84,7 +94,7 @@ type Config struct {
 	// other modes. Beyond it the oldest are dropped, and the client is told how many. Default 10000.
 	MaxUnfiltered int
 	// MaxQueueBytes is about how much text may wait in the queues of a session, snapshots aside. Beyond it each queue that gets an
-	// event behaves as if it was full. A session that has eight times as much waiting, snapshots included, is closed. Default 4 MiB.
+	// event behaves as if it was full. Default 4 MiB.
 	MaxQueueBytes int
 	// MinPatchLength is how many characters a value must have, before and after a change, for a JSON Patch to be sent instead of it.
 	// Zero means 50, negative that there is no such limit.
@@ -149,6 +159,12 @@ func (c Config) withDefaults() Config {
 	def(&c.MaxMessages, 1000)
 	def(&c.MaxSequences, 1000)
 	def(&c.MaxMessageWait, 30*time.Second)
+	def(&c.MaxItems, 10_000)
+	def(&c.MaxFields, 1000)
+	def(&c.SessionMemory, 16<<20)
+	if c.Memory == nil {
+		c.Memory = budget.New(1 << 30)
+	}
 	def(&c.MaxBuffer, 1000)
 	def(&c.MaxUnfiltered, 10_000)
 	def(&c.MaxQueueBytes, 4<<20)

@@ -53,6 +53,9 @@ func inWorld(t *testing.T, cfg Config, f func(t *testing.T, w *world)) {
 		if used, names := w.m.waiting.Used(), w.m.names.Used(); used != 0 || names != 0 || len(w.m.users) != 0 {
 			t.Errorf("left behind: %d bytes that wait, %d of names, users %v", used, names, w.m.users)
 		}
+		if n := w.m.mem.Used(); n != 0 {
+			t.Errorf("%d bytes of memory are still accounted for", n)
+		}
 		for addr, a := range w.m.addresses {
 			if a.sessions != 0 {
 				t.Errorf("left behind: %d sessions from %v", a.sessions, addr)

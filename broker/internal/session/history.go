@@ -3,6 +3,8 @@ package session
 import (
 	"bytes"
 	"time"
+
+	"github.com/lightstreamer-go/lightstreamer/broker/internal/budget"
 )
 
 // history holds the data notifications written last, for a recovery: whole lines, without gaps, numbered from 1 in the order in
@@ -12,6 +14,7 @@ type history struct {
 	bytes  int
 	last   int64  // number of the last line added
 	spare  []byte // of a chunk that was dropped, for the next one; nil if there is none
+	mem    *budget.Budget
 }
 
 // chunk is some lines in a row.
@@ -37,7 +40,14 @@ func (h *history) add(lines []byte, count int64, now time.Time) {
 		h.spare = nil
 	}
 	c := &h.chunks[len(h.chunks)-1]
+	before := cap(c.data)
+	if len(c.data) == 0 {
+		before = 0 // the spare one is not counted
+	}
 	c.data = append(c.data, lines...)
+	if grown := cap(c.data) - before; grown > 0 {
+		h.mem.Add(int64(grown))
+	}
 	c.count += count
 	c.at = now
 	h.bytes += len(lines)
@@ -48,9 +58,8 @@ func (h *history) add(lines []byte, count int64, now time.Time) {
 // always stays: it was hardly sent.
 func (h *history) trim(maxBytes int, maxAge time.Duration, now time.Time) {
 	n := 0
-	for n < len(h.chunks)-1 && (h.bytes > maxBytes || now.Sub(h.chunks[n].at) > maxAge) {
-		h.bytes -= len(h.chunks[n].data)
-		n++
+	for left := h.bytes; n < len(h.chunks)-1 && (left > maxBytes || now.Sub(h.chunks[n].at) > maxAge); n++ {
+		left -= len(h.chunks[n].data)
 	}
 	h.drop(n)
 }
@@ -59,7 +68,6 @@ func (h *history) trim(maxBytes int, maxAge time.Duration, now time.Time) {
 func (h *history) confirm(n int64) {
 	i := 0
 	for i < len(h.chunks) && h.chunks[i].first+h.chunks[i].count-1 <= n {
-		h.bytes -= len(h.chunks[i].data)
 		i++
 	}
 	h.drop(i)
@@ -68,6 +76,10 @@ func (h *history) confirm(n int64) {
 func (h *history) drop(n int) {
 	if n == 0 {
 		return
+	}
+	for i := range n {
+		h.bytes -= len(h.chunks[i].data)
+		h.mem.Add(-int64(cap(h.chunks[i].data)))
 	}
 	if spare := h.chunks[n-1].data; cap(spare) <= 2*chunkSize {
 		h.spare = spare[:0]

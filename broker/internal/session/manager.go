@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,7 +25,12 @@ type Manager struct {
 	ctx     context.Context // ends at Close
 	cancel  context.CancelFunc
 	stats   counters
-	waiting *budget.Budget // of messages and requests that wait, in all sessions
+	mem     *budget.Budget
+	waiting *budget.Budget // the part of mem that messages and requests have that wait, in all sessions
+	live    atomic.Int64   // sessions there are
+
+	relieving   atomic.Bool
+	patch, diff func(old, next string) (string, bool)
 
 	// wg counts what Close waits for: requests that make or bind sessions, bindings, workers, messages. It is raised with mu held
 	// and closed unset, or while something else holds it up.
@@ -75,7 +78,8 @@ const (
 
 type counters struct {
 	created, refused, bindings, lines, messages atomic.Int64
-	sent, filtered, lost                        atomic.Int64 // of subscriptions that have ended
+	subscriptions, shed                         atomic.Int64
+	sent, filtered, lost                        atomic.Int64 // of sessions that have ended
 }
 
 // Stats counts what a Manager has and has done.
@@ -94,13 +98,18 @@ type Stats struct {
 	Sent          int64 // updates written since the start
 	Filtered      int64 // updates merged into others or dropped, as their subscriptions allow
 	Lost          int64 // updates dropped, and their clients told so
+	Shed          int64 // subscriptions ended for want of memory
+	Memory        int64 // what is accounted for
+	MemoryLimit   int64 // of it; 0: none
 }
 
 // NewManager returns a manager without sessions. Close it.
 func NewManager(cfg Config) *Manager {
 	cfg = cfg.withDefaults()
-	m := &Manager{cfg: cfg, log: cfg.Logger, sessions: make(map[string]*Session), starting: make(map[string]*Session), sets: make(map[*provider.Set]*adapterSet),
-		addresses: make(map[netip.Addr]*account), users: make(map[string]int), names: budget.New(maxNames), waiting: budget.New(cfg.MaxWaiting),
+	m := &Manager{
+		cfg: cfg, log: cfg.Logger, mem: cfg.Memory, waiting: cfg.Memory.Part(cfg.MaxWaiting), names: budget.New(maxNames),
+		patch: jsonPatch, diff: textDiff, sessions: make(map[string]*Session), starting: make(map[string]*Session),
+		sets: make(map[*provider.Set]*adapterSet), addresses: make(map[netip.Addr]*account), users: make(map[string]int),
 	}
 	m.sampled = sample.New(m.log, sampleTime, sampleBurst)
 	m.ctx, m.cancel = context.WithCancel(context.Background()) //nolint:forbidigo // ended by Close: no request outlives it, and no caller owns it
@@ -133,7 +142,7 @@ func (m *Manager) set(id string) *adapterSet {
 		as.creations.init(m.cfg.MaxCreations)
 		as.courier.init(&m.wg)
 		for name, data := range ps.Data {
-			as.sources[name] = item.NewSource(item.Config{Name: name, Data: data, Linger: m.cfg.Linger, MaxHistory: m.cfg.MaxBuffer, Logger: m.log})
+			as.sources[name] = item.NewSource(item.Config{Name: name, Data: data, Linger: m.cfg.Linger, MaxHistory: m.cfg.MaxBuffer, Budget: m.mem, Logger: m.log})
 		}
 		m.sets[ps] = as
 	}
@@ -161,10 +170,15 @@ func (m *Manager) forget(s *Session, c cause) {
 	if m.sessions[s.id] == s {
 		delete(m.sessions, s.id)
 		m.giveBackPlace(s.place)
+		m.live.Add(-1)
+		m.stats.sent.Add(s.counts.sent.Load())
+		m.stats.filtered.Add(s.counts.filtered.Load())
+		m.stats.lost.Add(s.counts.lost.Load())
 	}
 	if c.expired {
 		return
 	}
+	c.text = c.text[:min(len(c.text), maxFarewell)] // it may be a client's own
 	if len(m.farewells) >= maxFarewells {
 		m.farewells = append(m.farewells[:0], m.farewells[1:]...)
 	}
@@ -234,40 +248,28 @@ func (m *Manager) closing() cause {
 	return cause{code: m.cfg.CloseCode, text: "Server is closing", by: ByServer}
 }
 
-// Stats counts. It takes the lock of each session in turn.
+// Stats counts. It reads a few figures of each session, and takes no session's lock.
 func (m *Manager) Stats() Stats {
-	m.mu.Lock()
-	all := make([]*Session, 0, len(m.sessions))
-	for _, s := range m.sessions {
-		all = append(all, s)
-	}
-	var sources []*item.Source
-	for _, as := range m.sets {
-		sources = slices.AppendSeq(sources, maps.Values(as.sources))
-	}
-	m.mu.Unlock()
 	c := &m.stats
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	st := Stats{
-		Sessions: len(all), Bindings: int(c.bindings.Load()), Created: c.created.Load(), Refused: c.refused.Load(),
-		Lines: c.lines.Load(), Messages: c.messages.Load(), WaitingBytes: m.waiting.Used(),
-		Sent: c.sent.Load(), Filtered: c.filtered.Load(), Lost: c.lost.Load(),
+		Sessions: len(m.sessions), Bindings: int(c.bindings.Load()), Subscriptions: int(c.subscriptions.Load()),
+		Created: c.created.Load(), Refused: c.refused.Load(), Lines: c.lines.Load(), Messages: c.messages.Load(),
+		Sent: c.sent.Load(), Filtered: c.filtered.Load(), Lost: c.lost.Load(), Shed: c.shed.Load(),
+		WaitingBytes: m.waiting.Used(), Memory: m.mem.Used(), MemoryLimit: m.mem.Limit(),
 	}
-	for _, src := range sources {
-		st.Items += src.Stats().Items
-	}
-	for _, s := range all {
-		s.mu.Lock()
-		st.Subscriptions += len(s.subs)
-		st.QueueBytes += s.queueBytes
-		st.HistoryBytes += s.history.bytes
-		for _, sub := range s.subs {
-			for _, q := range sub.queues {
-				st.Sent += q.stats.Real + q.snapshots
-				st.Filtered += q.stats.Filtered
-				st.Lost += q.stats.Lost
-			}
+	for _, as := range m.sets {
+		for _, src := range as.sources {
+			st.Items += src.Stats().Items
 		}
-		s.mu.Unlock()
+	}
+	for _, s := range m.sessions {
+		st.QueueBytes += int(s.counts.queueBytes.Load())
+		st.HistoryBytes += int(s.counts.historyBytes.Load())
+		st.Sent += s.counts.sent.Load()
+		st.Filtered += s.counts.filtered.Load()
+		st.Lost += s.counts.lost.Load()
 	}
 	return st
 }

@@ -3,8 +3,11 @@ package session
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/lightstreamer-go/lightstreamer/broker/internal/budget"
+	"github.com/lightstreamer-go/lightstreamer/broker/internal/item"
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/sample"
 	"github.com/lightstreamer-go/lightstreamer/internal/tlcp"
@@ -48,15 +51,26 @@ type Session struct {
 	lineBytes  int64
 	ready      readyList
 	parking    parking
-	queueBytes int            // of all that waits in queues
-	liveBytes  int            // of the live updates among it
-	values     []tlcp.Value   // of the line being made
-	diffs      []tlcp.Element // what stands in for values in it
-	nodes      *node
-	spare      int // nodes in the list
-	history    history
-	cursor     int64 // the line up to which the current flow has been written; less than history.last while it is repeated
-	looped     int64 // cursor at the last LOOP: a plain bind confirms as much
+	queueBytes int // of all that waits in queues
+	liveBytes  int // of the live updates among it
+	scratch
+	puzzle  *puzzle // a difference that has to be found before the next line can be made
+	solved  *puzzle // the one found last
+	nodes   *node
+	spare   int // nodes in the list
+	history history
+	cursor  int64 // the line up to which the current flow has been written; less than history.last while it is repeated
+	looped  int64 // cursor at the last LOOP: a plain bind confirms as much
+
+	// Memory, see memory.go. mem has what is taken before it is made: subscriptions, requests, lines, history.
+	mem      *budget.Budget
+	items    int // of all subscriptions
+	keyBytes int // what their keys cost
+	loose    int // what the session holds besides mem and events that wait: nodes, keys, old values
+	charged  int // as much of loose as the broker's budget knows
+	shown    int // as much of queueBytes as counts knows
+	counts   counts
+	counted  atomic.Int64 // len(subs)
 
 	bandwidth float64   // kbit/s, as the client asked; 0: unlimited
 	free      time.Time // when the bandwidth limit lets the next data line out
@@ -70,6 +84,27 @@ type Session struct {
 	heldUp   int       // readers of its requests that wait for room
 	reported time.Time // the last request that a limit has refused
 	messages messages
+}
+
+// scratch is for the line being made.
+type scratch struct {
+	now    *item.Event
+	op     item.Op
+	values []tlcp.Value   // of the line
+	held   []tlcp.Value   // that the client has by now; empty: none
+	diffs  []tlcp.Element // what stands in for values in it
+	sent   int64          // U lines made
+}
+
+// maxScratch is for how many fields scratch space is kept.
+const maxScratch = 64
+
+// release gives scratch space back that is not small, and the values.
+func (c *scratch) release() {
+	c.now = nil
+	if cap(c.values)+cap(c.held)+cap(c.diffs) > 4*maxScratch {
+		c.values, c.held, c.diffs = nil, nil, nil
+	}
 }
 
 // cause is why a session has ended: what END says.
@@ -101,14 +136,14 @@ func (s *Session) wake() {
 func (s *Session) tell(line []byte) {
 	s.lines = append(s.lines, line)
 	s.lineBytes += int64(len(line))
-	s.m.waiting.Add(int64(len(line)))
+	s.mem.Add(int64(lineCost + len(line)))
 	s.wake()
 }
 
 // told notes that a line has been taken from the queue. The lock is held.
 func (s *Session) told(line []byte) {
 	s.lineBytes -= int64(len(line))
-	s.m.waiting.Add(-int64(len(line)))
+	s.mem.Add(-int64(lineCost + len(line)))
 }
 
 // crowded reports whether so many lines wait that no request is accepted that would add some. The lock is
@@ -174,7 +209,7 @@ func (s *Session) overLimit(kind AuditKind, no *denial) {
 }
 
 // maxSpare bounds the nodes kept for later use.
-const maxSpare = 256
+const maxSpare = 64
 
 func (s *Session) newNode(init node) *node {
 	n := s.nodes
@@ -194,13 +229,6 @@ func (s *Session) freeNode(n *node) {
 		n.next = s.nodes
 		s.nodes = n
 		s.spare++
-	}
-}
-
-// checkFlood ends the session if too much waits in it. The lock is held.
-func (s *Session) checkFlood() {
-	if s.queueBytes > 8*s.m.cfg.MaxQueueBytes {
-		s.end(cause{code: tlcp.CodeServerFault, text: "Too many events waiting for the client", by: ByLimit, limit: "QueueBytes"})
 	}
 }
 
@@ -284,12 +312,17 @@ func (s *Session) do(size int64, run func()) bool {
 		return false
 	}
 	s.jobBytes += size
-	s.jobs = append(s.jobs, job{run, size})
+	s.start(job{run, size})
+	return true
+}
+
+// start queues a job, which is done whatever happens to the session. The lock is held, and the session is not over.
+func (s *Session) start(j job) {
+	s.jobs = append(s.jobs, j)
 	if !s.working {
 		s.working = true
 		s.m.wg.Go(s.work)
 	}
-	return true
 }
 
 // work runs the jobs one after the other, and cleans up once the session has ended. It is the session's only worker: it ends when
@@ -327,16 +360,28 @@ func (s *Session) cleanUp() {
 		sub.close()
 		subs = append(subs, sub)
 	}
+	s.m.stats.subscriptions.Add(-int64(len(s.subs)))
+	s.counted.Store(0)
 	clear(s.subs)
-	s.m.waiting.Add(-s.lineBytes - s.kept)
-	s.lines, s.lineBytes, s.kept = nil, 0, 0
+	s.m.waiting.Add(-s.kept)
+	for _, l := range s.lines {
+		s.told(l)
+	}
+	s.lines, s.kept = nil, 0
 	s.messages.sequences, s.messages.unordered = nil, recent{}
+	s.history.drop(len(s.history.chunks))
 	c := s.cause
 	s.mu.Unlock()
 	for _, sub := range subs {
 		sub.leave()
 	}
 	s.messages.wg.Wait()
+	s.mu.Lock()
+	s.show()
+	s.charge(s.loose)
+	s.mu.Unlock()
+	s.mem.Add(-int64(len(s.user.S)))
+	s.m.mem.Add(-sessionCost)
 	s.set.Metadata.NotifySessionClose(s.id)
 	s.m.forget(s, c)
 	s.set.sessions.Done()

@@ -1,6 +1,8 @@
 package session
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -28,6 +30,8 @@ type subscription struct {
 	frequency float64         // requested; 0: unlimited
 	held      bool            // not started: events are queued, but not sent
 	closed    bool            // gone: events are ignored
+	refused   bool            // its snapshots are too much
+	paid      int64           // see pay
 }
 
 // filtered says whether events may be merged and dropped without a word.
@@ -57,6 +61,7 @@ func (s *Session) subscribe(a *tlcp.Add) (code int, text string) {
 	}
 	sub := &subscription{s: s, id: a.SubID, add: *a, mode: provider.Mode(a.Mode), frequency: a.MaxFrequency.Limit, held: true}
 	if code, text = sub.ask(); code != 0 {
+		sub.refund()
 		return code, text
 	}
 	sub.makeQueues()
@@ -94,6 +99,10 @@ func (sub *subscription) ask() (code int, text string) {
 	}
 	if code := sub.checkLists(); code != 0 {
 		return code, tlcp.RequestText(code)
+	}
+	if no := sub.pay(); no != nil {
+		s.overLimit(SubscriptionRefused, no)
+		return no.code, no.text
 	}
 	if sub.data, err = md.ItemData(s.ctx, sub.items); err != nil {
 		return refused("ItemData", err, tlcp.CodeBadGroup)
@@ -226,9 +235,18 @@ func (sub *subscription) attach(source *item.Source) (code int, text string) {
 		}, sub.queues[i])
 		if err != nil {
 			sub.s.m.logged("session: subscription refused", "session", sub.s.label(), "error", errorText(err))
+			if errors.Is(err, item.ErrMemory) {
+				return sub.s.refuseSubscription("Memory", "The server is short of memory; try again later, or ask for less")
+			}
 			return tlcp.CodeModeRefused, tlcp.RequestText(tlcp.CodeModeRefused)
 		}
 		sub.queues[i].hold = hold
+		sub.s.mu.Lock()
+		refused := sub.refused
+		sub.s.mu.Unlock()
+		if refused {
+			return tlcp.CodeInternal, fmt.Sprintf("The rows of %d items take more than the %d bytes that a session may hold; ask for fewer items", i+1, sub.s.m.cfg.SessionMemory)
+		}
 	}
 	return 0, ""
 }
@@ -242,7 +260,7 @@ func (sub *subscription) start() bool {
 		sub.close()
 		return false
 	}
-	s.subs[sub.id] = sub
+	s.enlist(sub)
 	var ok []byte
 	if sub.mode == provider.Command {
 		ok = tlcp.AppendSUBCMD(nil, sub.id, len(sub.items), len(sub.schema), sub.keyAt+1, sub.commandAt+1)
@@ -277,7 +295,7 @@ func (s *Session) remove(sub *subscription) {
 		s.mu.Unlock()
 		return
 	}
-	delete(s.subs, sub.id)
+	s.drop(sub)
 	sub.close()
 	s.tell(tlcp.AppendUNSUB(nil, sub.id))
 	s.mu.Unlock()
@@ -287,13 +305,11 @@ func (s *Session) remove(sub *subscription) {
 // close stops the flow. It is called once, with the session's lock held.
 func (sub *subscription) close() {
 	sub.closed = true
-	total := &sub.s.m.stats
 	for _, q := range sub.queues {
 		q.empty()
-		total.sent.Add(q.stats.Real + q.snapshots)
-		total.filtered.Add(q.stats.Filtered)
-		total.lost.Add(q.stats.Lost)
 	}
+	sub.s.show()
+	sub.s.charge(sub.s.loose)
 }
 
 // leave gives the items back and tells the Metadata Adapter. The subscription gets no events before start or after close, so
@@ -310,6 +326,7 @@ func (sub *subscription) leave() {
 			q.hold.Detach()
 		}
 	}
+	sub.refund()
 	if !s.tables {
 		return
 	}
