@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -30,10 +31,12 @@ type Client struct {
 	recoveries atomic.Int64
 
 	// Of the goroutine in run.
+	phase      phase
 	count      int64 // data notifications received
 	recovering bool  // the lines are those of a recovery, which may begin with some received before
 	skip       int64 // how many these are
 	keepalive  time.Duration
+	pause      time.Duration // the longest before the next attempt to recover
 
 	mu       sync.Mutex
 	session  string
@@ -41,6 +44,7 @@ type Client struct {
 	conn     *wsconn.Conn // requests can be sent on it; nil while there is none
 	closing  bool
 	err      error // why the client has ended; set before done is closed
+	held     int64 // bytes of values, of all subscriptions
 	lastReq  int
 	lastSub  int
 	requests map[string]*request
@@ -61,7 +65,9 @@ func Connect(ctx context.Context, cfg Config) (*Client, error) {
 		cfg: cfg, log: cfg.Logger, opened: make(chan struct{}), done: make(chan struct{}),
 		requests: make(map[string]*request), subs: make(map[int]*Subscribed), progs: make(map[string]int),
 		outcomes: make(map[outcomeKey]chan outcome),
-		http:     &http.Client{Transport: &http.Transport{DialContext: cfg.DialContext, TLSClientConfig: cfg.TLS.Clone()}},
+		http: &http.Client{Transport: &http.Transport{DialContext: cfg.DialContext, TLSClientConfig: cfg.TLS.Clone(), DisableCompression: true},
+			// A redirect would take the session id, and the headers, elsewhere; clients of the protocol follow none.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	c.timer = time.AfterFunc(time.Hour, c.cancel)
@@ -91,11 +97,19 @@ func (c *Client) SessionID() string {
 	return c.session
 }
 
+// Format implements fmt.Formatter: a Client shows the beginning of its session's id, and nothing else of what is in it.
+func (c *Client) Format(s fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(s, "client %s", label(c.SessionID()))
+}
+
+// LogValue implements slog.LogValuer, likewise.
+func (c *Client) LogValue() slog.Value { return slog.StringValue(label(c.SessionID())) }
+
 // Done is closed when the session has ended and no callback will be called any more.
 func (c *Client) Done() <-chan struct{} { return c.done }
 
-// Err tells, once Done is closed, why the session has ended: a [*SessionError], [ErrLost] or [ErrProtocol] with their causes. Nil before, and
-// if the client was closed.
+// Err tells, once Done is closed, why the session has ended: a [*SessionError], a [*ProtocolError], or [ErrLost] or [ErrLimit] with
+// their causes. Nil before, and if the client was closed.
 func (c *Client) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -109,11 +123,15 @@ func (c *Client) Err() error {
 type Stats struct {
 	Updates    int64 // of all subscriptions
 	Recoveries int64 // of a lost connection that have succeeded
+	ValueBytes int64 // memory for the current values, which Config.MaxValues bounds
 }
 
-// Stats counts.
+// Stats returns what the client has received so far.
 func (c *Client) Stats() Stats {
-	return Stats{Updates: c.updates.Load(), Recoveries: c.recoveries.Load()}
+	c.mu.Lock()
+	held := c.held
+	c.mu.Unlock()
+	return Stats{Updates: c.updates.Load(), Recoveries: c.recoveries.Load(), ValueBytes: held}
 }
 
 // farewellTime is how long the server may take to end the session that the client has destroyed.
@@ -137,7 +155,7 @@ func (c *Client) farewell() {
 			c.cancel()
 			return
 		}
-		destroy := tlcp.Control{ReqID: "destroy", Op: tlcp.OpDestroy, Destroy: &tlcp.Destroy{CloseSocket: true, Code: tlcp.CodeDestroyed, Cause: "api"}}
+		destroy := tlcp.Control{ReqID: destroyID, Op: tlcp.OpDestroy, Destroy: &tlcp.Destroy{CloseSocket: true, Code: tlcp.CodeDestroyed, Cause: "api"}}
 		if conn.WriteText(message(tlcp.NameControl, destroy.Append(nil))) != nil {
 			c.cancel()
 		}
@@ -175,3 +193,6 @@ func (c *Client) end(err error) {
 func message(name tlcp.Name, line []byte) []byte {
 	return append(append([]byte(name.String()), tlcp.EOL...), line...)
 }
+
+// maxValue is Config.MaxValue as a length.
+func (c *Client) maxValue() int { return int(min(c.cfg.MaxValue, math.MaxInt)) }

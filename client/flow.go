@@ -5,13 +5,24 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/lightstreamer-go/lightstreamer/internal/tlcp"
 	"github.com/lightstreamer-go/lightstreamer/internal/wsconn"
+)
+
+// A phase is a state of a connection.
+type phase uint8
+
+const (
+	binding phase = iota // a creation or a bind was sent, and CONOK has not come
+	head                 // CONOK has come, and no data notification yet
+	flowing
 )
 
 // run opens the session and serves its connections until it has ended, and returns why.
@@ -26,15 +37,19 @@ func (c *Client) run() error {
 		return err
 	}
 	for {
+		had, since := c.count, time.Now()
 		err := c.serve(conn)
 		if !errors.Is(err, errBroken) || c.ctx.Err() != nil {
 			return err
 		}
-		c.log.Info("client: connection lost", "error", err)
+		if c.count > had || time.Since(since) > answerTime {
+			c.pause = firstPause // the connection was good for something
+		}
 		c.mu.Lock()
 		opened, closing := c.session != "", c.closing
 		c.conn = nil
 		c.mu.Unlock()
+		c.log.Info("client: connection lost", "session", label(c.SessionID()), "error", err)
 		if !opened || closing {
 			return err
 		}
@@ -66,16 +81,21 @@ func (c *Client) params() tlcp.ConnParams {
 }
 
 func (c *Client) dial(ctx context.Context) (*wsconn.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	ctx, cancel := within(ctx, answerTime)
 	defer cancel()
-	return wsconn.Dial(ctx, c.cfg.Addr, wsconn.DialOptions{
+	conn, err := wsconn.Dial(ctx, c.cfg.Addr, wsconn.DialOptions{
 		Options:     wsconn.Options{ReadLimit: c.cfg.MaxMessage},
 		Subprotocol: tlcp.Latest.Subprotocol(), Header: c.cfg.Header, TLS: c.cfg.TLS, DialContext: c.cfg.DialContext,
 	})
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
+	}
+	return conn, err
 }
 
 // greet sends the first messages on a socket.
 func (c *Client) greet(conn *wsconn.Conn, request []byte) error {
+	c.phase = binding
 	if err := conn.WriteText([]byte("wsok")); err != nil {
 		return err
 	}
@@ -90,41 +110,66 @@ func (c *Client) serve(conn *wsconn.Conn) error {
 	defer conn.CloseNow()
 	stop := context.AfterFunc(c.ctx, conn.CloseNow)
 	defer stop()
-	silence := time.AfterFunc(answerTime, conn.CloseNow)
-	defer silence.Stop()
+	// One for the answer to a bind, in place of which nothing else counts, and one for the silence afterwards.
+	answer, silence := newWatch(nil, conn.CloseNow), newWatch(conn.Received, conn.CloseNow)
+	defer answer.disarm()
+	defer silence.disarm()
+	answer.arm(answerTime)
 	for {
 		m, err := conn.ReadText()
+		silence.disarm() // callbacks take the time they take
 		if err != nil {
+			if errors.Is(err, wsconn.ErrTooBig) {
+				return fmt.Errorf("%w: a message of more than %d bytes (Config.MaxMessage)", ErrLimit, c.cfg.MaxMessage)
+			}
 			return fmt.Errorf("%w: %w", errBroken, err)
 		}
-		silence.Stop() // callbacks take the time they take
 		for raw := range tlcp.Lines(m) {
-			line, err := tlcp.ParseLine(raw)
+			tag, err := c.handle(raw)
 			if err != nil {
-				return fmt.Errorf("%w: %w", ErrProtocol, err)
-			}
-			if err := c.take(line); err != nil {
 				return err
 			}
-			switch line.Tag {
+			switch tag {
 			case tlcp.TagCONOK:
-				c.keepalive = line.Duration
+				answer.disarm()
 				if err := c.bound(conn); err != nil {
 					return fmt.Errorf("%w: %w", errBroken, err)
 				}
 			case tlcp.TagLOOP:
-				c.keepalive = 0
+				c.phase = binding
+				answer.arm(answerTime)
 				if err := conn.WriteText(c.bind("loop")); err != nil {
 					return fmt.Errorf("%w: %w", errBroken, err)
 				}
 			}
 		}
-		wait := answerTime
-		if c.keepalive > 0 {
-			wait = c.keepalive + c.cfg.Patience
+		if c.phase != binding {
+			silence.arm(c.tolerated())
 		}
-		silence.Reset(wait)
 	}
+}
+
+// tolerated is how long a connection may be silent.
+func (c *Client) tolerated() time.Duration {
+	if c.keepalive == 0 {
+		return answerTime
+	}
+	return c.keepalive + min(c.cfg.Patience, math.MaxInt64-c.keepalive)
+}
+
+// handle reads and takes one line, whichever way it came. An error ends the session.
+func (c *Client) handle(raw []byte) (tlcp.Tag, error) {
+	line, err := tlcp.ParseLine(raw)
+	if err == nil {
+		err = c.take(line)
+	}
+	if err == nil {
+		return line.Tag, nil
+	}
+	if _, ended := errors.AsType[*SessionError](err); ended || errors.Is(err, ErrLimit) {
+		return 0, err
+	}
+	return 0, protocolError(raw, err)
 }
 
 // bind is the request that has the session go on on a socket.
@@ -153,9 +198,13 @@ func (c *Client) bound(conn *wsconn.Conn) error {
 	}
 }
 
-// take handles one line, whichever way it came. An error ends the session.
+// take handles one line. An error ends the session: a *SessionError, one with ErrLimit, or what is wrong with the line.
 func (c *Client) take(line tlcp.Line) error {
 	if line.Tag.Data() {
+		if c.phase == binding {
+			return errors.New("notification before CONOK")
+		}
+		c.phase = flowing
 		if c.skip > 0 {
 			c.skip--
 			return nil
@@ -165,40 +214,84 @@ func (c *Client) take(line tlcp.Line) error {
 	}
 	switch line.Tag {
 	case tlcp.TagCONOK:
-		c.mu.Lock()
-		first := c.session == ""
-		c.session, c.limit = line.Session, line.RequestLimit
-		c.mu.Unlock()
-		if first {
-			close(c.opened)
-		}
+		return c.accepted(line)
 	case tlcp.TagCONERR, tlcp.TagEND, tlcp.TagERROR:
 		return &SessionError{Code: line.Code, Message: line.Text}
 	case tlcp.TagPROG:
-		if line.Count > c.count || line.Count < c.count && !c.recovering {
-			return fmt.Errorf("%w: it goes on at notification %d, %d have come", ErrProtocol, line.Count, c.count)
+		return c.progress(line.Count)
+	case tlcp.TagLOOP:
+		if c.phase == binding {
+			return errors.New("LOOP before CONOK")
 		}
-		c.skip = c.count - line.Count
 	case tlcp.TagREQOK:
-		c.answered(line.ReqID, nil)
+		return c.answered(line.ReqID, nil)
 	case tlcp.TagREQERR:
-		c.answered(line.ReqID, &RequestError{Code: line.Code, Message: line.Text})
+		return c.answered(line.ReqID, &RequestError{Code: line.Code, Message: line.Text})
 	}
 	return nil
 }
+
+// maxSessionID bounds the id of a session, in bytes.
+const maxSessionID = 1000
+
+// accepted handles CONOK.
+func (c *Client) accepted(line tlcp.Line) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch id := line.Session; {
+	case c.phase != binding:
+		return errors.New("second CONOK for one request")
+	case c.session != "" && id != c.session:
+		return fmt.Errorf("another session than %s, which was asked for", label(c.session))
+	case id == "" || len(id) > maxSessionID || strings.ContainsFunc(id, unicode.IsControl):
+		return fmt.Errorf("session id of %d bytes; want up to %d printable characters", len(id), maxSessionID)
+	}
+	c.phase = head
+	if !c.recovering {
+		c.keepalive = line.Duration
+	}
+	c.limit = line.RequestLimit
+	if c.session == "" {
+		c.session = line.Session
+		close(c.opened)
+	}
+	return nil
+}
+
+// progress handles PROG. In the head of a recovery it says where the server begins: at what was asked for or before, what is
+// repeated is skipped. Elsewhere the counts have to agree.
+func (c *Client) progress(count int64) error {
+	switch {
+	case c.phase == binding:
+		return errors.New("PROG before CONOK")
+	case c.recovering && c.phase == head && c.skip == 0 && count <= c.count:
+		c.skip = c.count - count
+		return nil
+	case count != c.count-c.skip:
+		return fmt.Errorf("%d notifications have come", c.count-c.skip)
+	}
+	return nil
+}
+
+// Pauses before attempts to recover grow from the one to the other, unless a connection was good for something.
+const (
+	firstPause = 100 * time.Millisecond
+	lastPause  = 2 * time.Second
+)
 
 // recover gets what a broken connection has left out, over HTTP, and then a new socket, to which the session is being bound.
 func (c *Client) recover(cause error) (*wsconn.Conn, error) {
 	if c.cfg.RecoveryTimeout < 0 {
 		return nil, fmt.Errorf("%w: %w", ErrLost, cause)
 	}
-	deadline := time.Now().Add(c.cfg.RecoveryTimeout)
-	had := c.count
-	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
-		if c.count > had { // a part has come before it broke again
-			had, pause, deadline = c.count, 100*time.Millisecond, time.Now().Add(c.cfg.RecoveryTimeout)
+	spent := startStopwatch()
+	defer spent.stop()
+	for had := c.count; ; c.pause = min(2*c.pause, lastPause) {
+		if c.count > had || c.pause == 0 { // a part has come before it broke again
+			had, c.pause = c.count, firstPause
+			spent.reset()
 		}
-		timer := time.NewTimer(rand.N(pause)) // many clients are not to come back at the same moment
+		timer := time.NewTimer(rand.N(c.pause)) // many clients are not to come back at the same moment
 		select {
 		case <-timer.C:
 		case <-c.ctx.Done():
@@ -211,7 +304,8 @@ func (c *Client) recover(cause error) (*wsconn.Conn, error) {
 			if conn, err = c.dial(c.ctx); err == nil {
 				if err = c.greet(conn, c.bind("recovery")); err == nil {
 					c.recoveries.Add(1)
-					c.log.Info("client: connection recovered")
+					c.log.Info("client: connection recovered", "session", label(c.SessionID()))
+					c.pause = min(2*c.pause, lastPause)
 					return conn, nil
 				}
 				conn.CloseNow()
@@ -219,7 +313,7 @@ func (c *Client) recover(cause error) (*wsconn.Conn, error) {
 		} else if !errors.Is(err, errBroken) {
 			return nil, err
 		}
-		if time.Now().After(deadline) {
+		if spent.read() > c.cfg.RecoveryTimeout {
 			return nil, fmt.Errorf("%w: %w; not recovered within %v: %w", ErrLost, cause, c.cfg.RecoveryTimeout, err)
 		}
 	}
@@ -227,7 +321,7 @@ func (c *Client) recover(cause error) (*wsconn.Conn, error) {
 
 // recoveryPoll binds the session to an HTTP request, which carries what was not received and then ends.
 func (c *Client) recoveryPoll() error {
-	ctx, cancel := context.WithTimeout(c.ctx, answerTime)
+	ctx, cancel := within(c.ctx, answerTime)
 	defer cancel()
 	bind := tlcp.BindSession{Session: c.SessionID(), Recovery: true, RecoveryFrom: c.count, ConnParams: tlcp.ConnParams{Polling: true, Cause: "ws.error"}}
 	url := c.cfg.Addr + "/" + tlcp.NameBindSession.String() + ".txt?LS_protocol=" + tlcp.Latest.String()
@@ -252,22 +346,22 @@ func (c *Client) recoveryPoll() error {
 
 // recovered handles the lines of a recovery. It returns nil when they have come to their end, LOOP.
 func (c *Client) recovered(body io.Reader) error {
-	c.skip, c.recovering = 0, true
+	c.phase, c.skip, c.recovering = binding, 0, true
 	defer func() { c.skip, c.recovering = 0, false }()
 	lines := newLineReader(body, c.cfg.MaxMessage)
 	for {
 		raw, err := lines.next()
+		if errors.Is(err, ErrLimit) {
+			return err
+		}
 		if err != nil {
 			return fmt.Errorf("%w: %w", errBroken, err)
 		}
-		line, err := tlcp.ParseLine(raw)
+		tag, err := c.handle(raw)
 		if err != nil {
-			return fmt.Errorf("%w: %w", ErrProtocol, err)
-		}
-		if err := c.take(line); err != nil {
 			return err
 		}
-		if line.Tag == tlcp.TagLOOP {
+		if tag == tlcp.TagLOOP {
 			return nil
 		}
 	}

@@ -3,6 +3,7 @@ package client
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 )
 
@@ -32,7 +33,7 @@ func (l *lineReader) next() ([]byte, error) {
 			}
 			return nil, err
 		case int64(len(l.buf)) > l.limit:
-			return nil, errors.New("line over the limit")
+			return nil, fmt.Errorf("%w: a line of more than %d bytes (Config.MaxMessage)", ErrLimit, l.limit)
 		}
 	}
 }

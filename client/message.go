@@ -66,11 +66,27 @@ func (c *Client) Send(ctx context.Context, m Message) (response string, err erro
 	return response, nil
 }
 
-// outcome hands the outcome of a message to whoever waits.
-func (c *Client) outcome(sequence string, prog int, o outcome) {
+// delivered handles MSGDONE.
+func (c *Client) delivered(line tlcp.Line) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	key := outcomeKey{sequence, prog}
+	if err := c.sent(line); err != nil {
+		return err
+	}
+	c.outcome(outcomeKey{line.Sequence, line.Prog}, outcome{response: line.Text})
+	return nil
+}
+
+// sent checks that the message of an outcome was sent. The lock is held.
+func (c *Client) sent(line tlcp.Line) error {
+	if last := c.progs[line.Sequence]; line.Prog < 1 || line.Prog > last {
+		return fmt.Errorf("message %d was not sent; the last of the sequence is %d", line.Prog, last)
+	}
+	return nil
+}
+
+// outcome hands the outcome of a message to whoever waits. The lock is held.
+func (c *Client) outcome(key outcomeKey, o outcome) {
 	if result := c.outcomes[key]; result != nil {
 		delete(c.outcomes, key)
 		result <- o
@@ -78,16 +94,25 @@ func (c *Client) outcome(sequence string, prog int, o outcome) {
 }
 
 // failed handles MSGFAIL, which may stand for several messages.
-func (c *Client) failed(line tlcp.Line) {
+func (c *Client) failed(line tlcp.Line) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.sent(line); err != nil {
+		return err
+	}
+	if line.Code != tlcp.CodeMessagesTimeout {
+		c.outcome(outcomeKey{line.Sequence, line.Prog}, outcome{err: &RequestError{Code: line.Code, Message: line.Text}})
+		return nil
+	}
+	failure := &RequestError{Code: tlcp.CodeMessageTimeout, Message: tlcp.RequestText(tlcp.CodeMessageTimeout)}
 	first := line.Prog
-	failure := &RequestError{Code: line.Code, Message: line.Text}
-	if line.Code == tlcp.CodeMessagesTimeout {
-		if n, err := strconv.Atoi(line.Text); err == nil && n > 0 && n <= line.Prog {
-			first = line.Prog - n + 1
+	if n, err := strconv.Atoi(line.Text); err == nil && n > 0 && n <= line.Prog {
+		first = line.Prog - n + 1
+	}
+	for key := range c.outcomes { // there may be far fewer than the line says
+		if key.sequence == line.Sequence && first <= key.prog && key.prog <= line.Prog {
+			c.outcome(key, outcome{err: failure})
 		}
-		failure = &RequestError{Code: tlcp.CodeMessageTimeout, Message: tlcp.RequestText(tlcp.CodeMessageTimeout)}
 	}
-	for prog := first; prog <= line.Prog; prog++ {
-		c.outcome(line.Sequence, prog, outcome{err: failure})
-	}
+	return nil
 }

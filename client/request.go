@@ -3,6 +3,7 @@ package client
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -65,20 +66,28 @@ func (c *Client) unsent(conn *wsconn.Conn) [][]byte {
 }
 
 // answered hands the answer to whoever waits.
-func (c *Client) answered(id string, refusal *RequestError) {
+func (c *Client) answered(id string, refusal *RequestError) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := c.requests[id]
 	if r == nil {
-		return
+		// A request that was sent again on another connection may be answered twice.
+		if n, err := strconv.Atoi(id); id != destroyID && (err != nil || n < 1 || n > c.lastReq) {
+			return errors.New("no such request was sent")
+		}
+		return nil
 	}
 	delete(c.requests, id)
 	if refusal != nil && !slices.Contains(r.tolerate, refusal.Code) {
 		r.answer <- refusal
-		return
+		return nil
 	}
 	r.answer <- nil
+	return nil
 }
+
+// destroyID is the id of the request that ends the session.
+const destroyID = "destroy"
 
 // await waits for the answer.
 func (r *request) await(ctx context.Context) error {

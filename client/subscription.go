@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unsafe"
 
 	"github.com/lightstreamer-go/lightstreamer/internal/tlcp"
 )
@@ -30,7 +31,8 @@ type Subscription struct {
 	_ struct{}
 
 	Mode Mode
-	// Items are the names of the items; or Group is what the Metadata Adapter makes items of. Likewise Fields and Schema.
+	// Items are the names of the items; or Group is what the Metadata Adapter makes items of. Likewise Fields and Schema, which may be
+	// of 50,000 fields.
 	Items  []string
 	Group  string
 	Fields []string
@@ -75,15 +77,58 @@ type Subscribed struct {
 	keyAt    int // COMMAND: positions of the two special fields
 	command  int
 	elements []tlcp.Element
+	before   []tlcp.Value // scratch space for the values before an update
 	update   Update
+
+	// Guarded by the client's lock.
+	held int64 // bytes of its values
+	gone bool  // no values are kept any more
 }
 
 // itemState is what the client knows of an item.
 type itemState struct {
-	row    []tlcp.Value            // values of the last update; nil before the first
-	rows   map[string][]tlcp.Value // COMMAND: by key
-	before []tlcp.Value            // scratch space for the values before an update
-	live   bool                    // the snapshot is complete
+	row      []tlcp.Value            // values of the last update; nil before the first
+	rows     map[string][]tlcp.Value // COMMAND: by key
+	places   int                     // the most rows there have been: a map keeps its size
+	rowBytes int64                   // memory for rows
+	live     bool                    // the snapshot is complete
+}
+
+// Memory for values, roughly.
+const (
+	itemBytes    = int64(unsafe.Sizeof(itemState{}))
+	valueBytes   = int64(unsafe.Sizeof(tlcp.Value{}))
+	scratchBytes = int64(unsafe.Sizeof(tlcp.Element{})) + valueBytes // for each field of a subscription
+	keyBytes     = 96                                                // for each place of a map of rows
+)
+
+// maxFields bounds the fields of a subscription with a Schema: a short line can say of all of them that they are unchanged.
+const maxFields = 50_000
+
+// charge accounts for memory, which the values of the subscription take or, if n is negative, give back. It is called before the
+// memory is taken, or at most one update later.
+func (s *Subscribed) charge(n int64) error {
+	c := s.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s.gone {
+		return nil
+	}
+	s.held += n
+	c.held += n
+	if c.held > c.cfg.MaxValues {
+		return fmt.Errorf("%w: the values of all subscriptions take %d bytes, Config.MaxValues allows %d", ErrLimit, c.held, c.cfg.MaxValues)
+	}
+	return nil
+}
+
+// forget takes a subscription out. The lock is held.
+func (c *Client) forget(s *Subscribed) {
+	if c.subs[s.id] == s {
+		delete(c.subs, s.id)
+	}
+	c.held -= s.held
+	s.held, s.gone = 0, true
 }
 
 // check finds what the server would refuse anyway, or misunderstand.
@@ -157,7 +202,7 @@ func (c *Client) Subscribe(ctx context.Context, s Subscription) (*Subscribed, er
 		}
 	}
 	c.mu.Lock()
-	delete(c.subs, sub.id)
+	c.forget(sub)
 	c.mu.Unlock()
 	return nil, fmt.Errorf("client: subscription: %w", err)
 }
@@ -185,53 +230,91 @@ func (s *Subscribed) unsubscribe() (*request, error) {
 func (c *Client) data(line tlcp.Line) error {
 	switch line.Tag {
 	case tlcp.TagMSGDONE:
-		c.outcome(line.Sequence, line.Prog, outcome{response: line.Text})
-		return nil
+		return c.delivered(line)
 	case tlcp.TagMSGFAIL:
-		c.failed(line)
-		return nil
+		return c.failed(line)
 	}
 	c.mu.Lock()
-	s := c.subs[line.SubID]
+	s, asked := c.subs[line.SubID], line.SubID <= c.lastSub
 	if s != nil && line.Tag == tlcp.TagUNSUB {
-		delete(c.subs, line.SubID)
+		c.forget(s)
 	}
 	c.mu.Unlock()
+	if !asked {
+		return fmt.Errorf("no subscription %d was asked for", line.SubID)
+	}
 	if s == nil {
 		return nil // given up by its caller
 	}
 	switch line.Tag {
 	case tlcp.TagSUBOK, tlcp.TagSUBCMD:
-		s.items, s.width = make([]itemState, line.Items), line.Fields
-		s.keyAt, s.command = line.KeyPos-1, line.CommandPos-1
-		return nil
+		return s.accepted(line)
 	case tlcp.TagUNSUB:
+		s.items, s.elements, s.before, s.update = nil, nil, nil, Update{} // the application may keep s
 		if s.spec.OnUnsubscribed != nil {
 			s.spec.OnUnsubscribed()
 		}
 		return nil
-	case tlcp.TagCONF:
+	}
+	if s.width == 0 {
+		return fmt.Errorf("subscription %d has not begun", line.SubID)
+	}
+	if line.Tag == tlcp.TagCONF {
 		return nil
 	}
-	if line.Item < 1 || line.Item > len(s.items) {
-		return fmt.Errorf("%w: %v of item %d of a subscription with %d", ErrProtocol, line.Tag, line.Item, len(s.items))
+	if line.Item > len(s.items) {
+		return fmt.Errorf("subscription %d has %d items", line.SubID, len(s.items))
 	}
 	return s.event(line, &s.items[line.Item-1])
+}
+
+// accepted handles SUBOK and SUBCMD. Nothing is allocated before the numbers are known to be those that were asked for.
+func (s *Subscribed) accepted(line tlcp.Line) error {
+	switch {
+	case (line.Tag == tlcp.TagSUBCMD) != (s.spec.Mode == Command):
+		return fmt.Errorf("subscription %d is one in %v mode", s.id, s.spec.Mode)
+	case len(s.spec.Items) > 0 && line.Items != len(s.spec.Items):
+		return fmt.Errorf("subscription %d is one of %d items", s.id, len(s.spec.Items))
+	case len(s.spec.Fields) > 0 && line.Fields != len(s.spec.Fields):
+		return fmt.Errorf("subscription %d is one of %d fields", s.id, len(s.spec.Fields))
+	case s.spec.Mode == Command && line.KeyPos == line.CommandPos:
+		return errors.New("key and command cannot be the same field")
+	case s.spec.Mode == Command && len(s.spec.Fields) > 0 && (s.spec.Fields[line.KeyPos-1] != "key" || s.spec.Fields[line.CommandPos-1] != "command"):
+		return errors.New("key and command are at other positions of the list")
+	case s.width > 0 && (line.Items != len(s.items) || line.Fields != s.width):
+		return fmt.Errorf("subscription %d has begun with %d items and %d fields", s.id, len(s.items), s.width)
+	case s.width > 0:
+		return nil // said twice
+	case line.Fields > maxFields && len(s.spec.Fields) == 0:
+		return fmt.Errorf("%w: a schema of %d fields, at most %d", ErrLimit, line.Fields, maxFields)
+	}
+	if err := s.charge(int64(line.Items)*itemBytes + int64(line.Fields)*scratchBytes); err != nil {
+		return err
+	}
+	s.items, s.width = make([]itemState, line.Items), line.Fields
+	s.keyAt, s.command = line.KeyPos-1, line.CommandPos-1
+	return nil
 }
 
 // event handles what happens to an item.
 func (s *Subscribed) event(line tlcp.Line, item *itemState) error {
 	switch line.Tag {
 	case tlcp.TagU:
-		s.c.updates.Add(1)
 		return s.updated(line, item)
+	case tlcp.TagEOS, tlcp.TagCS:
+		if s.spec.Mode == Raw || s.spec.Mode == Merge {
+			return fmt.Errorf("subscription %d is one in %v mode", s.id, s.spec.Mode)
+		}
+	}
+	switch line.Tag {
 	case tlcp.TagEOS:
 		item.live = true
 		if s.spec.OnEndOfSnapshot != nil {
 			s.spec.OnEndOfSnapshot(s.name(line.Item), line.Item)
 		}
 	case tlcp.TagCS:
-		clear(item.rows)
+		_ = s.charge(-item.rowBytes) // giving back cannot fail
+		item.rows, item.places, item.rowBytes = nil, 0, 0
 		if s.spec.OnClearSnapshot != nil {
 			s.spec.OnClearSnapshot(s.name(line.Item), line.Item)
 		}

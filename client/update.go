@@ -1,6 +1,7 @@
 package client
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -71,15 +72,21 @@ func (u *Update) special(i int) string {
 func (s *Subscribed) updated(line tlcp.Line, item *itemState) error {
 	var err error
 	if s.elements, err = tlcp.AppendElements(s.elements[:0], line.Values, s.width); err != nil {
-		return fmt.Errorf("%w: %w", ErrProtocol, err)
+		return err
 	}
-	before := item.row
-	if before != nil {
-		item.before = append(item.before[:0], before...)
-		before = item.before
+	var before []tlcp.Value
+	if item.row != nil {
+		s.before = append(s.before[:0], item.row...)
+		before = s.before
 	}
-	if item.row, err = tlcp.Merge(item.row, s.elements); err != nil {
-		return fmt.Errorf("%w: %w", ErrProtocol, err)
+	if item.row, err = tlcp.MergeWithin(item.row, s.elements, s.c.maxValue()); err != nil {
+		if errors.Is(err, tlcp.ErrValueTooLong) {
+			return fmt.Errorf("%w: %w (Config.MaxValue)", ErrLimit, err)
+		}
+		return err
+	}
+	if err := s.charge(sizeOf(item.row) - sizeOf(before)); err != nil {
+		return err
 	}
 	u := &s.update
 	*u = Update{Item: s.name(line.Item), Pos: line.Item, sub: s, values: item.row, before: before}
@@ -91,8 +98,11 @@ func (s *Subscribed) updated(line tlcp.Line, item *itemState) error {
 		u.Snapshot = s.spec.Snapshot && !item.live
 	}
 	if s.spec.Mode == Command {
-		s.row(u, item)
+		if err := s.row(u, item); err != nil {
+			return err
+		}
 	}
+	s.c.updates.Add(1)
 	if s.spec.OnUpdate != nil {
 		s.spec.OnUpdate(u)
 	}
@@ -100,15 +110,46 @@ func (s *Subscribed) updated(line tlcp.Line, item *itemState) error {
 }
 
 // row keeps the rows of an item in COMMAND mode, since changes are told by row.
-func (s *Subscribed) row(u *Update, item *itemState) {
+func (s *Subscribed) row(u *Update, item *itemState) error {
 	key := u.Key()
-	u.before = item.rows[key]
-	if u.Command() == "DELETE" {
+	if u.values[s.keyAt].Null {
+		return errors.New("the key is null")
+	}
+	old, had := item.rows[key]
+	u.before = old
+	more := int64(0)
+	if had {
+		more -= int64(len(key)) + sizeOf(old)
+	}
+	switch u.Command() {
+	case "DELETE":
 		delete(item.rows, key)
-		return
+		if len(item.rows) == 0 {
+			more -= int64(item.places) * keyBytes
+			item.rows, item.places = nil, 0
+		}
+	case "ADD", "UPDATE":
+		more += int64(len(key)) + sizeOf(u.values)
+		if item.rows == nil {
+			item.rows = make(map[string][]tlcp.Value)
+		}
+		item.rows[key] = slices.Clone(u.values)
+		if len(item.rows) > item.places {
+			item.places++
+			more += keyBytes
+		}
+	default:
+		return fmt.Errorf("the command is %q", u.Command()[:min(len(u.Command()), shownLine)])
 	}
-	if item.rows == nil {
-		item.rows = make(map[string][]tlcp.Value)
+	item.rowBytes += more
+	return s.charge(more)
+}
+
+// sizeOf returns the memory that a row of values takes. Texts that it shares with another row are counted with both.
+func sizeOf(row []tlcp.Value) int64 {
+	n := int64(len(row)) * valueBytes
+	for i := range row {
+		n += int64(len(row[i].S))
 	}
-	item.rows[key] = slices.Clone(u.values)
+	return n
 }

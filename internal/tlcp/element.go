@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 )
 
 // ElementKind tells what a U line says about one field.
@@ -96,36 +97,60 @@ func parseElement(raw []byte) (Element, error) {
 // the caller's.
 var ErrJSONPatch = errors.New("tlcp: update: a JSON Patch has to be applied by the caller")
 
-// Merge applies the elements of an update to the row of values the item had, in place. Row nil is the first update, which must set
-// every field; otherwise both lengths must agree. On an error the row is as it was.
+// ErrValueTooLong is in the error of [MergeWithin] for a value longer than the limit.
+var ErrValueTooLong = errors.New("tlcp: update: value too long")
+
+// Merge is [MergeWithin] without a limit on the length of values.
 func Merge(row []Value, elements []Element) ([]Value, error) {
+	return MergeWithin(row, elements, math.MaxInt)
+}
+
+// MergeWithin applies the elements of an update to the row of values the item had, in place. Row nil is the first update, which must
+// set every field; otherwise both lengths must agree. No value may be longer than limit bytes, which matters for diffs: each may make
+// the value longer by the length of its own text, update after update. On an error the row is as it was.
+//
+// The elements are scratch space: they do not hold the same afterwards. Nothing is allocated but the values that diffs result in, and
+// the row if there was none.
+func MergeWithin(row []Value, elements []Element, limit int) ([]Value, error) {
 	if row != nil && len(row) != len(elements) {
 		return row, fmt.Errorf("tlcp: update: %d values for a row of %d", len(elements), len(row))
 	}
-	next := make([]Value, len(elements))
-	for i, e := range elements {
-		switch {
-		case e.Kind == Set:
-			next[i] = e.Value
-		case row == nil:
-			return row, fmt.Errorf("tlcp: update: field %d: the first update of an item has to set it", i+1)
-		case e.Kind == Unchanged:
-			next[i] = row[i]
-		case e.Kind == TLCPDiff && !row[i].Null:
-			s, err := ApplyDiff(row[i].S, e.Value.S)
-			if err != nil {
-				return row, fmt.Errorf("%w (field %d)", err, i+1)
-			}
-			next[i] = Value{S: s}
-		case e.Kind == JSONPatch:
-			return row, fmt.Errorf("%w (field %d)", ErrJSONPatch, i+1)
-		default:
-			return row, fmt.Errorf("tlcp: update: field %d: a diff on a null value", i+1)
+	for i := range elements {
+		if err := resolve(row, i, &elements[i], limit); err != nil {
+			return row, fmt.Errorf("%w (field %d)", err, i+1)
 		}
 	}
 	if row == nil {
-		return next, nil
+		row = make([]Value, len(elements))
 	}
-	copy(row, next)
+	for i, e := range elements {
+		if e.Kind == Set {
+			row[i] = e.Value
+		}
+	}
 	return row, nil
+}
+
+// resolve makes the element of a field a whole value, unless it is unchanged.
+func resolve(row []Value, i int, e *Element, limit int) error {
+	switch {
+	case e.Kind == Set:
+		if len(e.Value.S) > limit {
+			return fmt.Errorf("%w: %d bytes, at most %d", ErrValueTooLong, len(e.Value.S), limit)
+		}
+	case row == nil:
+		return errors.New("tlcp: update: the first update of an item has to set every field")
+	case e.Kind == Unchanged:
+	case e.Kind == TLCPDiff && !row[i].Null:
+		s, err := applyDiff(row[i].S, e.Value.S, limit)
+		if err != nil {
+			return err
+		}
+		*e = Element{Kind: Set, Value: Value{S: s}}
+	case e.Kind == JSONPatch:
+		return ErrJSONPatch
+	default:
+		return errors.New("tlcp: update: a diff on a null value")
+	}
+	return nil
 }

@@ -9,7 +9,8 @@ import (
 
 // watchdog closes a connection when a write takes too long. A context for each write would allocate, and a timer started and stopped for
 // each costs more than the framing; so this one looks a few times in the time allowed whether it is still the same write, and sleeps
-// while there are none.
+// while there are none. A look that comes late does not count: the process was stopped, or the machine asleep, and the network may have
+// taken the write meanwhile.
 type watchdog struct {
 	raw    net.Conn
 	period time.Duration
@@ -19,6 +20,7 @@ type watchdog struct {
 	barked atomic.Bool
 
 	mu    sync.Mutex // held by look
+	due   time.Time  // of the next look; of the first after an idle time it is unknown, and zero
 	seen  uint64     // what the last look has found
 	looks int        // how many have found the same write
 }
@@ -45,9 +47,13 @@ func (d *watchdog) begin() {
 func (d *watchdog) end() { d.writes.Add(1) }
 
 // look runs on the timer's goroutine.
-func (d *watchdog) look() {
+func (d *watchdog) look() { d.lookAt(time.Now()) }
+
+func (d *watchdog) lookAt(now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	late := !d.due.IsZero() && now.Sub(d.due) > d.period/4
+	d.due = time.Time{}
 	n := d.writes.Load()
 	switch {
 	case n != d.seen:
@@ -57,6 +63,7 @@ func (d *watchdog) look() {
 		if d.writes.Load() == n || d.awake.Swap(true) {
 			return // whoever writes next wakes it, or has done so
 		}
+	case late:
 	default:
 		if d.looks++; d.looks == looks {
 			d.barked.Store(true)
@@ -64,5 +71,6 @@ func (d *watchdog) look() {
 			return
 		}
 	}
+	d.due = now.Add(d.period)
 	d.timer.Reset(d.period)
 }

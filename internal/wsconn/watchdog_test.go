@@ -35,3 +35,32 @@ func TestWatchdog(t *testing.T) {
 		d.end()
 	})
 }
+
+// Looks that come late are not counted: the process was stopped, and the network may have taken the write meanwhile.
+func TestWatchdogAfterAPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		raw, _ := net.Pipe()
+		d := newWatchdog(raw, 8*time.Second)
+		d.begin()
+		defer d.end()
+		now := time.Now()
+		look := func(late time.Duration) {
+			now = now.Add(d.period + late)
+			d.lookAt(now)
+		}
+		look(0) // finds the write
+		for range 3 {
+			look(0)
+		}
+		for range 10 {
+			look(15 * time.Second)
+		}
+		if d.barked.Load() {
+			t.Fatal("a pause of the process counts as a write that takes too long")
+		}
+		look(0)
+		if !d.barked.Load() {
+			t.Error("the write is not cut")
+		}
+	})
+}

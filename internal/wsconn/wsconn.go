@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -81,7 +82,8 @@ type Conn struct {
 	ws   *websocket.Conn
 	raw  net.Conn // under ws (and under TLS on the client side): closing it ends whatever ws is waiting for
 	opts Options
-	buf  []byte // of ReadText
+	buf  []byte        // of ReadText
+	got  atomic.Uint64 // bytes of messages that ReadText has taken from the network
 
 	// turn is held during a write: it is the wire's own order, and the watchdog has one write to watch. Nothing else is under it.
 	turn     sync.Mutex
@@ -203,6 +205,7 @@ func (c *Conn) ReadText() ([]byte, error) {
 		}
 		n, err := r.Read(c.buf[len(c.buf):cap(c.buf)])
 		c.buf = c.buf[:len(c.buf)+n]
+		c.got.Add(uint64(n)) //nolint:gosec // a count
 		if errors.Is(err, io.EOF) {
 			return c.buf, nil
 		}
@@ -211,6 +214,10 @@ func (c *Conn) ReadText() ([]byte, error) {
 		}
 	}
 }
+
+// Received is the number of bytes of messages that have come so far, incomplete messages included: what a caller judges the silence of
+// the peer by. Pings and other control frames do not count.
+func (c *Conn) Received() uint64 { return c.got.Load() }
 
 // keptBuffer is the capacity up to which the read buffer is kept between messages.
 const keptBuffer = 16 << 10
