@@ -1,6 +1,9 @@
 package adaptersxml
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // who says for which proxies a parameter has a meaning.
 type who uint8
@@ -113,13 +116,18 @@ func editDistance(a, b string) int {
 	return last[len(b)]
 }
 
+// mostShown bounds what a message shows of a text of the file.
+const mostShown = 80
+
 // quote shows a name of the file in a message, bounded.
-func quote(s string) string {
-	const most = 80
-	if len(s) > most {
-		s = s[:most] + "..."
+func quote(s string) string { return strconv.Quote(shorten(s)) }
+
+// shorten bounds a text of the file in a message.
+func shorten(s string) string {
+	if len(s) > mostShown {
+		return strings.ToValidUTF8(s[:mostShown], "") + "..."
 	}
-	return strconv.Quote(s)
+	return s
 }
 
 // didYouMean is the end of a message on an unknown name.
@@ -128,4 +136,12 @@ func didYouMean(name string, candidates []string) string {
 		return "; did you mean " + quote(n) + "?"
 	}
 	return ""
+}
+
+// guess is didYouMean, unless nobody would see it.
+func (r *report) guess(name string, candidates []string) string {
+	if len(r.problems) >= maxProblems {
+		return ""
+	}
+	return didYouMean(name, candidates)
 }

@@ -1,6 +1,7 @@
 package adaptersxml
 
 import (
+	"fmt"
 	"regexp"
 	"time"
 )
@@ -47,6 +48,25 @@ type Proxy struct {
 
 	EventsRecovery EventsRecovery // robust
 	StatusItem     string         // robust; empty: none
+}
+
+// Format implements fmt.Formatter. A pointer inside of a struct is followed by the verbs that do not fit it, and then fmt asks none of the
+// methods that keep secrets from being shown: so each type that is pointed to and has secrets is a Formatter itself.
+func (p Proxy) Format(s fmt.State, _ rune) {
+	type plain Proxy
+	_, _ = fmt.Fprintf(s, "%+v", plain(p))
+}
+
+// Format implements fmt.Formatter, as that of [Proxy] does.
+func (t TLS) Format(s fmt.State, _ rune) {
+	type plain TLS
+	_, _ = fmt.Fprintf(s, "%+v", plain(t))
+}
+
+// Format implements fmt.Formatter, as that of [Proxy] does.
+func (t Store) Format(s fmt.State, _ rune) {
+	type plain Store
+	_, _ = fmt.Fprintf(s, "%+v", plain(t))
 }
 
 // Credential is a user that a remote may present.

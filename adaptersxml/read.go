@@ -47,8 +47,15 @@ func Read(r io.Reader, filename string, opts ...Option) (*Set, error) {
 	return set, nil
 }
 
-// ReadFile reads the file of that name, as [Read] does.
+// ReadFile reads the file of that name, as [Read] does. It has to be a regular file: to open another may block for ever.
 func ReadFile(filename string, opts ...Option) (*Set, error) {
+	info, err := os.Stat(filename)
+	if err != nil {
+		return nil, fmt.Errorf("adaptersxml: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("adaptersxml: %s is not a regular file", filename)
+	}
 	f, err := os.Open(filename) //nolint:gosec // the file the caller asked for
 	if err != nil {
 		return nil, fmt.Errorf("adaptersxml: %w", err)
@@ -67,10 +74,11 @@ func Check(r io.Reader, filename string, opts ...Option) []*Problem {
 type reader struct {
 	options
 	*report
+	patterns int // size of the regular expressions so far
 }
 
 func read(in io.Reader, filename string, opts []Option) (*Set, *report) {
-	r := reader{options{maxBytes: defaultMaxBytes}, &report{file: filename}}
+	r := reader{options: options{maxBytes: defaultMaxBytes}, report: &report{file: filename}}
 	for _, o := range opts {
 		o(&r.options)
 	}
@@ -85,7 +93,7 @@ func read(in io.Reader, filename string, opts []Option) (*Set, *report) {
 	}
 	set := &Set{File: filename, FileTag: r.fileTag(comment), Pos: root.pos}
 	if root.name != "adapters_conf" {
-		r.errorf(root.pos, "the root element is <%s>; it has to be <adapters_conf>", root.name)
+		r.errorf(root.pos, "the root element is <%s>; it has to be <adapters_conf>", shorten(root.name))
 		return nil, r.report
 	}
 	r.readSet(set, root)
@@ -166,7 +174,7 @@ func (r *reader) checkFamilies(set *Set) {
 			continue
 		}
 		at, _ := set.Metadata.Param("data_adapter_for_item_family_" + strconv.Itoa(f.N))
-		r.warnf(at.Pos, "%s names %s, which is not a data_provider of this set", at.Name, quote(f.DataAdapter))
+		r.warnf(at.Pos, "%s names %s, which is not a data_provider of this set", shorten(at.Name), quote(f.DataAdapter))
 	}
 }
 
@@ -175,7 +183,7 @@ func (r *reader) once() func(*node) bool {
 	seen := map[string]bool{}
 	return func(n *node) bool {
 		if seen[n.name] {
-			r.errorf(n.pos, "a second <%s> in the same element", n.name)
+			r.errorf(n.pos, "a second <%s> in the same element", shorten(n.name))
 			return false
 		}
 		seen[n.name] = true
@@ -184,14 +192,14 @@ func (r *reader) once() func(*node) bool {
 }
 
 func (r *reader) unknownElement(n *node, known ...string) {
-	r.warnf(n.pos, "unknown element <%s>%s", n.name, didYouMean(n.name, known))
+	r.warnf(n.pos, "unknown element <%s>%s", shorten(n.name), r.guess(n.name, known))
 }
 
 // attributes warns of attributes that mean nothing on n.
 func (r *reader) attributes(n *node, known ...string) {
 	for _, a := range n.attrs {
 		if a.Name.Space == "" && !slices.Contains(known, a.Name.Local) && a.Name.Local != "xmlns" {
-			r.warnf(n.pos, "unknown attribute %s of <%s>%s", quote(a.Name.Local), n.name, didYouMean(a.Name.Local, known))
+			r.warnf(n.pos, "unknown attribute %s of <%s>%s", quote(a.Name.Local), shorten(n.name), r.guess(a.Name.Local, known))
 		}
 	}
 }
@@ -200,7 +208,7 @@ func (r *reader) attributes(n *node, known ...string) {
 func (r *reader) text(n *node, what string) string {
 	text := strings.TrimSpace(n.text.String())
 	for _, c := range n.children {
-		r.errorf(c.pos, "element <%s> inside of %s, which takes text only", c.name, what)
+		r.errorf(c.pos, "element <%s> inside of %s, which takes text only", shorten(c.name), what)
 	}
 	name, ok := strings.CutPrefix(text, "$env.")
 	if !ok {

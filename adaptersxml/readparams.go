@@ -3,6 +3,7 @@ package adaptersxml
 import (
 	"math"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,10 +37,14 @@ func (r *params) ignore(why string, names ...string) {
 			if p.Name != name && (!strings.HasSuffix(name, ".") || !strings.HasPrefix(p.Name, name)) || r.void[p.Name] {
 				continue
 			}
-			r.warnf(p.Pos, "parameter %s has no effect %s", quote(p.Name), why)
-			r.void[p.Name] = true
+			r.ignoreParam(p, why)
 		}
 	}
+}
+
+func (r *params) ignoreParam(p Param, why string) {
+	r.warnf(p.Pos, "parameter %s has no effect %s", quote(p.Name), why)
+	r.void[p.Name] = true
 }
 
 // at is the place of a parameter, or of the provider if it is absent.
@@ -85,14 +90,20 @@ func (r *params) choice(name, def string, choices ...string) string {
 	return r.parseChoice(p.Pos, "parameter "+quote(name), p.Value, def, choices...)
 }
 
+// Rates in a file, per second or in kbit/s, are such that the time between two events can be reckoned with.
+const (
+	leastNumber = 0.001
+	mostNumber  = 1_000_000_000
+)
+
 func (r *params) number(name string) float64 {
 	p, ok := r.get(name)
 	if !ok {
 		return 0
 	}
 	f, err := strconv.ParseFloat(p.Value, 64)
-	if err != nil || f < 0 || math.IsNaN(f) {
-		r.errorf(p.Pos, "parameter %s is %s; it has to be a number, 0 or greater", quote(name), quote(p.Value))
+	if err != nil || f != 0 && !(f >= leastNumber && f <= mostNumber) {
+		r.errorf(p.Pos, "parameter %s is %s; it has to be 0 (no limit), or a number from %v to %v", quote(name), quote(p.Value), leastNumber, mostNumber)
 		return 0
 	}
 	return f
@@ -114,8 +125,13 @@ func (r *params) family(prefix string) (list []Param, suffixes []string) {
 	return list, suffixes
 }
 
-// maxPattern bounds a regular expression, whose compiled form is many times its length.
-const maxPattern = 4096
+// Bounds on regular expressions, whose compiled form is many times their length: x{1000} is a thousand states, \pL has six hundred
+// ranges. Both are counted by size.
+const (
+	maxPattern      = 4096 // characters
+	maxPatternSize  = 10_000
+	maxPatternSizes = 50_000 // of all expressions of a file
+)
 
 // pattern compiles a Java regular expression. Those that Go's engine lacks (look-around, back references) are refused: they
 // cannot be obeyed.
@@ -124,9 +140,21 @@ func (r *params) pattern(p Param, wrap func(string) string) *regexp.Regexp {
 		r.errorf(p.Pos, "parameter %s is longer than %d characters", quote(p.Name), maxPattern)
 		return nil
 	}
-	// Compiled alone first, so that an unbalanced parenthesis cannot escape the wrapping.
-	if _, err := regexp.Compile(p.Value); err != nil {
-		r.errorf(p.Pos, "parameter %s is no regular expression that Go understands: %s", quote(p.Name), strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+	if r.patterns > maxPatternSizes {
+		r.errorf(p.Pos, "parameter %s comes after too many large regular expressions", quote(p.Name))
+		return nil
+	}
+	// Read alone first, so that an unbalanced parenthesis cannot escape the wrapping.
+	tree, err := syntax.Parse(p.Value, syntax.Perl)
+	if err != nil {
+		r.errorf(p.Pos, "parameter %s is no regular expression that Go understands: %s", quote(p.Name),
+			shorten(strings.TrimPrefix(err.Error(), "error parsing regexp: ")))
+		return nil
+	}
+	n := size(tree)
+	r.patterns += n
+	if n > maxPatternSize {
+		r.errorf(p.Pos, "parameter %s is too large a regular expression: repetitions and classes count for what they stand for", quote(p.Name))
 		return nil
 	}
 	re, err := regexp.Compile(wrap(p.Value))
@@ -137,13 +165,31 @@ func (r *params) pattern(p Param, wrap func(string) string) *regexp.Regexp {
 	return re
 }
 
+// size returns the number of states and ranges that an expression compiles to, roughly; no more than a little over the maximum is counted.
+func size(re *syntax.Regexp) int {
+	n := 1 + len(re.Rune)
+	for _, sub := range re.Sub {
+		if n += size(sub); n > maxPatternSize {
+			break
+		}
+	}
+	if re.Op == syntax.OpRepeat {
+		n *= max(re.Min, re.Max, 1)
+	}
+	return min(n, maxPatternSize+1)
+}
+
 // unknownParams warns of names the server does not know. Those with a colon are free for the remote.
 func (r *params) unknownParams(known func(string) bool, candidates []string) {
 	for _, p := range r.p.Params {
 		if known(p.Name) || strings.Contains(p.Name, ":") {
 			continue
 		}
-		r.warnf(p.Pos, "unknown parameter %s%s", quote(p.Name), didYouMean(p.Name, withSuffixes(p.Name, candidates)))
+		hint := ""
+		if len(r.problems) < maxProblems {
+			hint = didYouMean(p.Name, withSuffixes(p.Name, candidates))
+		}
+		r.warnf(p.Pos, "unknown parameter %s%s", quote(p.Name), hint)
 	}
 }
 

@@ -70,16 +70,16 @@ func (r *params) misplaced() {
 	for _, p := range r.p.Params {
 		w, ok := meant(p.Name)
 		switch {
-		case !ok || w&me != 0:
+		case !ok || w&me != 0 || r.void[p.Name]:
 		case p.Name == "notify_port":
 			r.errorf(p.Pos, "notify_port is for data proxies; a metadata remote has one connection")
 			r.void[p.Name] = true
 		case w&me == 0 && w&sameSide(me) != 0:
-			r.ignore("on a basic proxy; it needs ROBUST_PROXY_FOR_REMOTE_ADAPTER", p.Name)
+			r.ignoreParam(p, "on a basic proxy; it needs ROBUST_PROXY_FOR_REMOTE_ADAPTER")
 		case r.p.Metadata:
-			r.ignore("on a metadata_provider", p.Name)
+			r.ignoreParam(p, "on a metadata_provider")
 		default:
-			r.ignore("on a data_provider", p.Name)
+			r.ignoreParam(p, "on a data_provider")
 		}
 	}
 }
@@ -189,9 +189,9 @@ func (r *params) credentials(x *Proxy) {
 	for _, key := range order {
 		switch c := pairs[key]; {
 		case c.user == nil:
-			r.errorf(c.at, "auth.credentials.%s.password has no auth.credentials.%[1]s.user", key)
+			r.errorf(c.at, "auth.credentials.%s.password has no auth.credentials.%[1]s.user", shorten(key))
 		case c.password == nil:
-			r.errorf(c.at, "auth.credentials.%s.user has no auth.credentials.%[1]s.password", key)
+			r.errorf(c.at, "auth.credentials.%s.user has no auth.credentials.%[1]s.password", shorten(key))
 		default:
 			x.Credentials = append(x.Credentials, Credential{c.user.Value, Secret(c.password.Value)})
 		}

@@ -1,9 +1,14 @@
 package adaptersxml
 
 import (
+	"fmt"
+	"io"
+	"log/slog"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/lightstreamer-go/lightstreamer/internal/secret"
 )
 
 // Set is one Adapter Set, with every default filled in.
@@ -107,41 +112,38 @@ type Param struct {
 	Pos         Pos
 }
 
-// Secret says whether the value is a password.
+// Secret reports whether the value is a password, a token or the like, by the parameter's name. It is generous: parameters for the
+// remote have names of its author's making.
 func (p Param) Secret() bool {
-	return strings.HasSuffix(p.Name, "password")
-}
-
-// String returns name=value, with a password's value masked.
-func (p Param) String() string {
-	if p.Secret() {
-		return p.Name + "=***"
+	name := strings.ToLower(p.Name)
+	for _, word := range []string{"password", "passwd", "passphrase", "secret", "token", "credential", "apikey", "api_key", "private_key"} {
+		if strings.Contains(name, word) {
+			return !strings.HasSuffix(name, ".user") && !strings.HasSuffix(name, "password.type")
+		}
 	}
-	return p.Name + "=" + p.Value
+	return false
 }
 
-// GoString is String: %#v does not show passwords either.
-func (p Param) GoString() string { return p.String() }
+// String returns name=value, with a secret masked.
+func (p Param) String() string {
+	value := p.Value
+	if p.Secret() {
+		value = Secret(value).String()
+	}
+	return p.Name + "=" + value
+}
 
-// MarshalText is String: structured logs do not show passwords either.
+// Format implements fmt.Formatter, so that no verb shows a secret: each shows what String returns.
+func (p Param) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, p.String()) }
+
+// LogValue implements slog.LogValuer, likewise.
+func (p Param) LogValue() slog.Value { return slog.StringValue(p.String()) }
+
+// MarshalText implements encoding.TextMarshaler, and with it what JSON shows, likewise.
 func (p Param) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
-// Secret is a password. It shows as *** in every form of printing and logging; string(s) is the password.
-type Secret string
-
-// String returns ***, or nothing for no password.
-func (s Secret) String() string {
-	if s == "" {
-		return ""
-	}
-	return "***"
-}
-
-// GoString is String.
-func (s Secret) GoString() string { return s.String() }
-
-// MarshalText is String.
-func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+// Secret is a password. It shows as *** in every form of printing, logging and marshalling; string(s) is the password.
+type Secret = secret.Text
 
 // Pool is a bound on threads; a proxy also takes MaxSize as the bound on requests pending at its remote.
 type Pool struct {

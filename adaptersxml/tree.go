@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"regexp"
-	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -41,33 +41,31 @@ func (n *node) attr(name string) (string, bool) {
 	return "", false
 }
 
-// lines turns byte offsets into places.
-type lines struct {
+// cursor turns byte offsets into places. They have to come in rising order: each is counted from the one before, or a file of one long
+// line would be counted from its beginning at each element.
+type cursor struct {
 	data   []byte
-	starts []int
+	offset int
+	pos    Pos
 }
 
-func newLines(data []byte) *lines {
-	starts := []int{0}
-	for i, b := range data {
-		if b == '\n' {
-			starts = append(starts, i+1)
-		}
-	}
-	return &lines{data, starts}
-}
+func newCursor(data []byte) *cursor { return &cursor{data: data, pos: Pos{Line: 1, Column: 1}} }
 
-func (l *lines) at(offset int64) Pos {
-	o := min(max(int(offset), 0), len(l.data))
-	i, found := slices.BinarySearch(l.starts, o)
-	if !found {
-		i--
+func (c *cursor) at(offset int64) Pos {
+	o := min(max(int(offset), c.offset), len(c.data))
+	passed := c.data[c.offset:o]
+	c.offset = o
+	if n := bytes.Count(passed, []byte{'\n'}); n > 0 {
+		c.pos = Pos{Line: c.pos.Line + n, Column: 1}
+		passed = passed[bytes.LastIndexByte(passed, '\n')+1:]
 	}
-	return Pos{Line: i + 1, Column: utf8.RuneCount(l.data[l.starts[i]:o]) + 1}
+	c.pos.Column += utf8.RuneCount(passed)
+	return c.pos
 }
 
 // load reads at most maxBytes and returns UTF-8 without a byte order mark.
 func load(r io.Reader, maxBytes int64) ([]byte, error) {
+	maxBytes = min(maxBytes, math.MaxInt64-1)
 	data, err := io.ReadAll(io.LimitReader(r, maxBytes+1))
 	if err != nil {
 		return nil, fmt.Errorf("cannot be read: %w", err)
@@ -85,7 +83,7 @@ func load(r io.Reader, maxBytes int64) ([]byte, error) {
 		case "iso-8859-1":
 			data = fromLatin1(data)
 		default:
-			return nil, fmt.Errorf("in the encoding %q; save it as UTF-8", m[1])
+			return nil, fmt.Errorf("in the encoding %s; save it as UTF-8", quote(string(m[1])))
 		}
 	}
 	return data, nil
@@ -103,7 +101,7 @@ func fromLatin1(data []byte) []byte {
 
 // parse builds the tree. Its problems are syntax errors, after which nothing more can be said of the file: root is nil then.
 func parse(data []byte, rep *report) (root *node, comment string) {
-	where := newLines(data)
+	where := newCursor(data)
 	d := xml.NewDecoder(bytes.NewReader(data))
 	// load has converted the bytes already; the declaration still says what they were.
 	d.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil }
@@ -132,7 +130,7 @@ func parse(data []byte, rep *report) (root *node, comment string) {
 				parent := stack[len(stack)-1]
 				parent.children = append(parent.children, n)
 			case root != nil:
-				rep.errorf(at, "a second root element, <%s>", n.name)
+				rep.errorf(at, "a second root element, <%s>", shorten(n.name))
 				return nil, comment
 			default:
 				root = n
@@ -161,7 +159,7 @@ func parse(data []byte, rep *report) (root *node, comment string) {
 func syntaxMessage(err error) string {
 	var syntax *xml.SyntaxError
 	if errors.As(err, &syntax) {
-		return "not well-formed XML: " + syntax.Msg
+		return "not well-formed XML: " + shorten(syntax.Msg)
 	}
-	return "not well-formed XML: " + strings.TrimPrefix(err.Error(), "xml: ")
+	return "not well-formed XML: " + shorten(strings.TrimPrefix(err.Error(), "xml: "))
 }
