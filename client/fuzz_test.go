@@ -135,7 +135,7 @@ func FuzzServer(f *testing.F) {
 // Servers that say lines of valid shape with extreme numbers, texts and repetitions, by the thousand: the client's memory stays within what
 // its configuration allows.
 func TestHostileServers(t *testing.T) {
-	const servers, mostHeap = 200, 64 << 20
+	const servers, mostHeap = 80, 64 << 20
 	random := rand.New(rand.NewPCG(1, 2))
 	before, ends := live(), map[string]int{}
 	for n := range servers {

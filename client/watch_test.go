@@ -1,6 +1,7 @@
 package client
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,9 +10,9 @@ import (
 // A watch expires a quarter later than the wait, 1 s at most, if nothing comes.
 func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var received uint64
+		var received atomic.Uint64
 		expired := make(chan time.Time, 1)
-		w := newWatch(func() uint64 { return received }, func() { expired <- time.Now() })
+		w := newWatch(received.Load, func() { expired <- time.Now() })
 		start := time.Now()
 		w.arm(10 * time.Second)
 		if at := <-expired; at.Sub(start) != 11*time.Second {
@@ -21,7 +22,7 @@ func TestWatch(t *testing.T) {
 		start = time.Now()
 		w.arm(10 * time.Second)
 		<-time.After(10*time.Second + 500*time.Millisecond)
-		received++
+		received.Add(1)
 		if at := <-expired; at.Sub(start) != 22*time.Second {
 			t.Errorf("expired after %v", at.Sub(start))
 		}

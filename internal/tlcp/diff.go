@@ -28,7 +28,7 @@ func applyDiff(old, diff string, limit int) (string, error) {
 	}
 	var out strings.Builder
 	out.Grow(length)
-	for part := range diffParts(old, diff) {
+	for part, _ := range diffParts(old, diff) { // without an error the second time, too
 		out.WriteString(part)
 	}
 	return out.String(), nil

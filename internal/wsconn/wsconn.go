@@ -205,7 +205,7 @@ func (c *Conn) ReadText() ([]byte, error) {
 		}
 		n, err := r.Read(c.buf[len(c.buf):cap(c.buf)])
 		c.buf = c.buf[:len(c.buf)+n]
-		c.got.Add(uint64(n)) //nolint:gosec // a count
+		c.got.Add(uint64(n))
 		if errors.Is(err, io.EOF) {
 			return c.buf, nil
 		}
