@@ -28,7 +28,10 @@ func applyDiff(old, diff string, limit int) (string, error) {
 	}
 	var out strings.Builder
 	out.Grow(length)
-	for part, _ := range diffParts(old, diff) { // without an error the second time, too
+	for part, err := range diffParts(old, diff) {
+		if err != nil {
+			return "", err
+		}
 		out.WriteString(part)
 	}
 	return out.String(), nil

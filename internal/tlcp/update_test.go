@@ -1,6 +1,7 @@
 package tlcp
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -206,6 +207,43 @@ func TestMerge(t *testing.T) {
 	}
 	if _, err := Merge(r, elements("a|b", 2)); err == nil {
 		t.Error("an update of another length was taken")
+	}
+}
+
+// The length of a value is known before memory is taken for it, and a value that would be too long changes nothing.
+func TestMergeWithin(t *testing.T) {
+	elements := func(s string) []Element {
+		e, err := AppendElements(nil, []byte(s), 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	const limit = 1 << 20
+	r, err := MergeWithin(nil, elements(strings.Repeat("x", limit)+"|y"), limit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := slices.Clone(r)
+	longer := elements("z|z")
+	longer[1] = Element{Kind: Set, Value: Value{S: strings.Repeat("x", limit+1)}}
+	grown := elements("^TCHRDwbz|z") // all of the 1 MB and a byte more
+	for _, tt := range [][]Element{longer, grown} {
+		if _, err := MergeWithin(r, tt, limit); !errors.Is(err, ErrValueTooLong) || !slices.Equal(r, before) {
+			t.Errorf("%v, or the row has changed", err)
+		}
+	}
+	grown = elements("^TCHRDwbz|z")
+	if allocs := testing.AllocsPerRun(10, func() {
+		if _, err := MergeWithin(r, slices.Clone(grown), limit); err == nil {
+			t.Error("taken")
+		}
+	}); allocs > 8 {
+		t.Errorf("%v allocations for a refusal", allocs)
+	}
+	same := make([]Element, 2)
+	if allocs := testing.AllocsPerRun(10, func() { _, err = MergeWithin(r, same, limit) }); allocs > 0 || err != nil {
+		t.Errorf("%v allocations for an update without a change, %v", allocs, err)
 	}
 }
 
