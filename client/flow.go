@@ -172,7 +172,7 @@ func (c *Client) handle(raw []byte) (tlcp.Tag, error) {
 	return 0, protocolError(raw, err)
 }
 
-// bind is the request that has the session go on on a socket.
+// bind is the request that continues the session on another socket.
 func (c *Client) bind(cause string) []byte {
 	req := tlcp.BindSession{ConnParams: c.params(), Session: c.SessionID()}
 	req.Cause = cause

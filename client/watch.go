@@ -12,8 +12,8 @@ import (
 // the watch looks twice, and what lies between the looks is time in which the process was running
 // and could have read.
 type watch struct {
-	received func() uint64 // counts what has come; if it grows, the wait begins anew. Nil: only time counts
-	expired  func()        // called once, on a goroutine of its own
+	received func() int64 // counts what has come; if it grows, the wait begins anew. Nil: only time counts
+	expired  func()       // called once, on a goroutine of its own
 
 	mu    sync.Mutex
 	timer *time.Timer
@@ -21,10 +21,10 @@ type watch struct {
 	again bool // this is the second look
 	wait  time.Duration
 	due   time.Time // of the next look
-	seen  uint64
+	seen  int64
 }
 
-func newWatch(received func() uint64, expired func()) *watch {
+func newWatch(received func() int64, expired func()) *watch {
 	w := &watch{received: received, expired: expired}
 	w.timer = time.AfterFunc(time.Hour, func() { w.look(time.Now()) })
 	w.timer.Stop()

@@ -10,7 +10,7 @@ import (
 // A watch expires a quarter later than the wait, 1 s at most, if nothing comes.
 func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var received atomic.Uint64
+		var received atomic.Int64
 		expired := make(chan time.Time, 1)
 		w := newWatch(received.Load, func() { expired <- time.Now() })
 		start := time.Now()
