@@ -47,7 +47,8 @@ func Read(r io.Reader, filename string, opts ...Option) (*Set, error) {
 	return set, nil
 }
 
-// ReadFile reads the file of that name, as [Read] does. It has to be a regular file: to open another may block for ever.
+// ReadFile reads the file of that name, as [Read] does. It has to be a regular file: to open
+// another may block for ever.
 func ReadFile(filename string, opts ...Option) (*Set, error) {
 	info, err := os.Stat(filename)
 	if err != nil {

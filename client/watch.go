@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// A watch tells when a wait has lasted too long for this process, not by the clock: a process that was stopped,
-// or whose machine was asleep, finds its timers run out although what it waits for is there. So
-// the watch looks twice, and what lies between the looks is time in which the process was running
-// and could have read.
+// A watch tells when a wait has lasted too long for this process, not by the clock: a process that
+// was stopped, or whose machine was asleep, finds its timers run out although what it waits for is
+// there. So the watch looks twice, and what lies between the looks is time in which the process was
+// running and could have read.
 type watch struct {
 	received func() int64 // counts what has come; if it grows, the wait begins anew. Nil: only time counts
 	expired  func()       // called once, on a goroutine of its own
@@ -42,7 +42,8 @@ func (w *watch) arm(wait time.Duration) {
 	w.next(time.Now(), wait, false)
 }
 
-// disarm ends the wait. What it has waited for has come, even if the watch was just about to expire.
+// disarm ends the wait. What it has waited for has come, even if the watch was just about to
+// expire.
 func (w *watch) disarm() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -36,8 +36,8 @@ func TestWatch(t *testing.T) {
 	})
 }
 
-// However late its timer is, a watch expires only after a look that was in time: before that, the process may have been stopped, and
-// what it waits for may be in the socket.
+// However late its timer is, a watch expires only after a look that was in time: before that, the
+// process may have been stopped, and what it waits for may be in the socket.
 func TestWatchAfterAPause(t *testing.T) {
 	for _, pause := range []time.Duration{0, time.Second, 15 * time.Second, time.Hour} {
 		expired := 0

@@ -215,8 +215,8 @@ func (c *Conn) ReadText() ([]byte, error) {
 	}
 }
 
-// Received is the number of bytes of messages that have come so far, incomplete messages included: what a caller judges the silence of
-// the peer by. Pings and other control frames do not count.
+// Received is the number of bytes of messages that have come so far, incomplete messages included:
+// what a caller judges the silence of the peer by. Pings and other control frames do not count.
 func (c *Conn) Received() int64 { return c.got.Load() }
 
 // keptBuffer is the capacity up to which the read buffer is kept between messages.
