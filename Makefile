@@ -1,5 +1,6 @@
 # Verbs for people and for CI. `make help` lists them.
 GOLANGCI_VERSION := v2.15.0
+GOVULNCHECK_VERSION := v1.9.0
 BENCHSTAT_VERSION := v0.0.0-20260908200009-22c9c6c9d4da
 MODULES := $(shell find . -name go.mod -not -path '*/node_modules/*' -exec dirname {} \; | sort)
 GOBIN := $(shell go env GOPATH)/bin
@@ -40,11 +41,20 @@ bench-broker: ## measure the broker with 1,000 sessions, and write the figures i
 fuzz: ## run every fuzz target for FUZZTIME (10s) each
 	@bash .ci/fuzz $(or $(FUZZTIME),10s)
 
+# Not part of CI: what it says depends on the day, and it needs the database of vulnerabilities.
+.PHONY: vuln
+vuln: $(GOBIN)/govulncheck-$(GOVULNCHECK_VERSION) ## look for known vulnerabilities in what every module calls (GOVULNDB=url: another database than https://vuln.go.dev)
+	@GOVULNCHECK=$(GOBIN)/govulncheck-$(GOVULNCHECK_VERSION) bash .ci/vuln
+
 tools: $(GOBIN)/golangci-lint-$(GOLANGCI_VERSION)
 
 $(GOBIN)/golangci-lint-$(GOLANGCI_VERSION):
 	go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	@touch $@
+
+$(GOBIN)/govulncheck-$(GOVULNCHECK_VERSION):
+	go install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
+	@mv $(GOBIN)/govulncheck $@
 
 $(GOBIN)/benchstat-$(BENCHSTAT_VERSION):
 	go install golang.org/x/perf/cmd/benchstat@$(BENCHSTAT_VERSION)

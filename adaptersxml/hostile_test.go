@@ -27,7 +27,8 @@ func allocated(f func()) int64 {
 	return int64(after.TotalAlloc - before.TotalAlloc)
 }
 
-// checkRead reads a file of any kind: a set or mistakes with places, and messages of bounded length.
+// checkRead reads a file of any kind: a set or mistakes with places, and messages of bounded
+// length.
 func checkRead(t *testing.T, text string) (set *adaptersxml.Set) {
 	t.Helper()
 	set, err := adaptersxml.Read(strings.NewReader(text), "f", adaptersxml.WithEnv(testEnv))
@@ -53,7 +54,8 @@ func checkRead(t *testing.T, text string) (set *adaptersxml.Set) {
 	return set
 }
 
-// checkRanges looks at every number of a set: times that cannot overflow when they are added, rates that can be reckoned with.
+// checkRanges looks at every number of a set: times that cannot overflow when they are added, rates
+// that can be reckoned with.
 func checkRanges(t *testing.T, set *adaptersxml.Set) {
 	t.Helper()
 	const most = (1 << 31) * time.Millisecond
@@ -174,7 +176,8 @@ func (h hostile) file() string {
 	return b.String() + h.one("</adapters_conf>", "</adapters_conf>", "</adapters_conf>", "", "</adapters_conf><x/>", "</x>")
 }
 
-// Files of valid shape with extreme contents give a set or mistakes, without a panic, with memory in proportion to their length.
+// Files of valid shape with extreme contents give a set or mistakes, without a panic, with memory
+// in proportion to their length.
 func TestHostileFiles(t *testing.T) {
 	h := hostile{Rand: rand.New(rand.NewPCG(3, 4))}
 	good := 0
@@ -235,8 +238,8 @@ func numbered(format string, n int) []string {
 	return list
 }
 
-// The time for a file grows with its length, not with its square: 16 times the length may take 100 times the time and no more, however slow the
-// machine is. Files of one line of comments took 256 times.
+// The time for a file grows with its length, not with its square, which would be 256 times the time
+// for 16 times the length: 100 times may be taken, however slow the machine is.
 func TestTimeGrowsWithTheLength(t *testing.T) {
 	for name, text := range repetitive {
 		t.Run(name, func(t *testing.T) {

@@ -50,8 +50,9 @@ type Proxy struct {
 	StatusItem     string         // robust; empty: none
 }
 
-// Format implements fmt.Formatter. A pointer inside of a struct is followed by the verbs that do not fit it, and then fmt asks none of the
-// methods that keep secrets from being shown: so each type that is pointed to and has secrets is a Formatter itself.
+// Format implements fmt.Formatter. A pointer inside of a struct is followed by the verbs that do
+// not fit it, and then fmt asks none of the methods that keep secrets from being shown: so each
+// type that is pointed to and has secrets is a Formatter itself.
 func (p Proxy) Format(s fmt.State, _ rune) {
 	type plain Proxy
 	_, _ = fmt.Fprintf(s, "%+v", plain(p))

@@ -90,7 +90,8 @@ func (r *params) choice(name, def string, choices ...string) string {
 	return r.parseChoice(p.Pos, "parameter "+quote(name), p.Value, def, choices...)
 }
 
-// Rates in a file, per second or in kbit/s, are such that the time between two events can be reckoned with.
+// Rates in a file, per second or in kbit/s, are such that the time between two events can be
+// reckoned with.
 const (
 	leastNumber = 0.001
 	mostNumber  = 1_000_000_000
@@ -125,8 +126,8 @@ func (r *params) family(prefix string) (list []Param, suffixes []string) {
 	return list, suffixes
 }
 
-// Bounds on regular expressions, whose compiled form is many times their length: x{1000} is a thousand states, \pL has six hundred
-// ranges. Both are counted by size.
+// Bounds on regular expressions, whose compiled form is many times their length: x{1000} is a
+// thousand states, \pL has six hundred ranges. Both are counted by size.
 const (
 	maxPattern      = 4096 // characters
 	maxPatternSize  = 10_000
@@ -165,7 +166,8 @@ func (r *params) pattern(p Param, wrap func(string) string) *regexp.Regexp {
 	return re
 }
 
-// size returns the number of states and ranges that an expression compiles to, roughly; no more than a little over the maximum is counted.
+// size returns the number of states and ranges that an expression compiles to, roughly; no more
+// than a little over the maximum is counted.
 func size(re *syntax.Regexp) int {
 	n := 1 + len(re.Rune)
 	for _, sub := range re.Sub {

@@ -112,8 +112,8 @@ type Param struct {
 	Pos         Pos
 }
 
-// Secret reports whether the value is a password, a token or the like, by the parameter's name. It is generous: parameters for the
-// remote have names of its author's making.
+// Secret reports whether the value is a password, a token or the like, by the parameter's name. It
+// is generous: parameters for the remote have names of its author's making.
 func (p Param) Secret() bool {
 	name := strings.ToLower(p.Name)
 	for _, word := range []string{"password", "passwd", "passphrase", "secret", "token", "credential", "apikey", "api_key", "private_key"} {
@@ -142,7 +142,8 @@ func (p Param) LogValue() slog.Value { return slog.StringValue(p.String()) }
 // MarshalText implements encoding.TextMarshaler, and with it what JSON shows, likewise.
 func (p Param) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
-// Secret is a password. It shows as *** in every form of printing, logging and marshalling; string(s) is the password.
+// Secret is a password. It shows as *** in every form of printing, logging and marshalling;
+// string(s) is the password.
 type Secret = secret.Text
 
 // Pool is a bound on threads; a proxy also takes MaxSize as the bound on requests pending at its remote.

@@ -42,8 +42,8 @@ func (n *node) attr(name string) (string, bool) {
 	return "", false
 }
 
-// cursor turns byte offsets into places. They have to come in rising order: each is counted from the one before, or a file of one long
-// line would be counted from its beginning at each element.
+// cursor turns byte offsets into places. They have to come in rising order: each is counted from
+// the one before, or a file of one long line would be counted from its beginning at each element.
 type cursor struct {
 	data   []byte
 	offset int

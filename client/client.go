@@ -66,7 +66,8 @@ func Connect(ctx context.Context, cfg Config) (*Client, error) {
 		requests: make(map[string]*request), subs: make(map[int]*Subscribed), progs: make(map[string]int),
 		outcomes: make(map[outcomeKey]chan outcome),
 		http: &http.Client{Transport: &http.Transport{DialContext: cfg.DialContext, TLSClientConfig: cfg.TLS.Clone(), DisableCompression: true},
-			// A redirect would take the session id, and the headers, elsewhere; clients of the protocol follow none.
+			// A redirect would take the session id, and the headers, elsewhere; clients of the
+			// protocol follow none.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -97,7 +98,8 @@ func (c *Client) SessionID() string {
 	return c.session
 }
 
-// Format implements fmt.Formatter: a Client shows the beginning of its session's id, and nothing else of what is in it.
+// Format implements fmt.Formatter: a Client shows the beginning of its session's id, and nothing
+// else of what is in it.
 func (c *Client) Format(s fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(s, "client %s", label(c.SessionID()))
 }
@@ -108,8 +110,8 @@ func (c *Client) LogValue() slog.Value { return slog.StringValue(label(c.Session
 // Done is closed when the session has ended and no callback will be called any more.
 func (c *Client) Done() <-chan struct{} { return c.done }
 
-// Err tells, once Done is closed, why the session has ended: a [*SessionError], a [*ProtocolError], or [ErrLost] or [ErrLimit] with
-// their causes. Nil before, and if the client was closed.
+// Err tells, once Done is closed, why the session has ended: a [*SessionError], a [*ProtocolError],
+// or [ErrLost] or [ErrLimit] with their causes. Nil before, and if the client was closed.
 func (c *Client) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -25,8 +25,8 @@ import (
 type Config struct {
 	_ struct{}
 
-	// Addr is the address of the server: http://host:port or https://host:port, or with a path below
-	// which the server is found.
+	// Addr is the address of the server: http://host:port or https://host:port, or with a path
+	// below which the server is found.
 	Addr string
 	// AdapterSet is the id of the Adapter Set. Default "DEFAULT".
 	AdapterSet string
@@ -42,8 +42,8 @@ type Config struct {
 	// Default 5 s. A quarter of the whole, 1 s at most, comes on top: what is in the socket is read
 	// before the server is judged, also by a process that was stopped meanwhile.
 	Patience time.Duration
-	// RecoveryTimeout is how long recovery is attempted when the connection was lost, not counting time
-	// in which the process was stopped. Default 15 s; negative: not at all.
+	// RecoveryTimeout is how long recovery is attempted when the connection was lost, not counting
+	// time in which the process was stopped. Default 15 s; negative: not at all.
 	RecoveryTimeout time.Duration
 
 	// TLS is for https addresses; nil: the defaults.
@@ -55,9 +55,9 @@ type Config struct {
 	// Logger gets losses and recoveries. Nil discards them.
 	Logger *slog.Logger
 
-	// The limits below bound what a server can make the client do. A server that passes one ends the
-	// session, with [ErrLimit]. Events need no limit: while a callback runs nothing is read, so the
-	// server has to wait, and drops or merges by the rules of the subscription.
+	// The limits below bound what a server can make the client do. A server that passes one ends
+	// the session, with [ErrLimit]. Events need no limit: while a callback runs nothing is read, so
+	// the server has to wait, and drops or merges by the rules of the subscription.
 
 	// MaxMessage bounds a message of the server, and a line, in bytes. Default 16 MiB.
 	MaxMessage int64
@@ -65,11 +65,13 @@ type Config struct {
 	// differences. Default: MaxMessage.
 	MaxValue int64
 	// MaxValues bounds the memory for the current values of all subscriptions, in bytes. The client
-	// keeps those of the last update of each item and, in COMMAND mode, of each row. Default 256 MiB.
+	// keeps those of the last update of each item and, in COMMAND mode, of each row. Default 256
+	// MiB.
 	MaxValues int64
 }
 
-// Password is a secret text: it shows as "***" in whatever form it is printed, logged or marshalled.
+// Password is a secret text: it shows as "***" in whatever form it is printed, logged or
+// marshalled.
 type Password = secret.Text
 
 // shown is what of a Config may be seen.

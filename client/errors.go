@@ -12,7 +12,8 @@ var (
 	ErrClosed = errors.New("the client was closed")
 	// ErrLost reports that the connection was lost and could not be recovered in time.
 	ErrLost = errors.New("connection lost")
-	// ErrProtocol reports a violation of the protocol by the server. The error is a [*ProtocolError].
+	// ErrProtocol reports a violation of the protocol by the server. The error is a
+	// [*ProtocolError].
 	ErrProtocol = errors.New("the server breaks the protocol")
 	// ErrLimit reports that the server has sent more than the limits in [Config] allow. The error
 	// names the limit.

@@ -110,7 +110,8 @@ func (c *Client) serve(conn *wsconn.Conn) error {
 	defer conn.CloseNow()
 	stop := context.AfterFunc(c.ctx, conn.CloseNow)
 	defer stop()
-	// One for the answer to a bind, in place of which nothing else counts, and one for the silence afterwards.
+	// One for the answer to a bind, in place of which nothing else counts, and one for the silence
+	// afterwards.
 	answer, silence := newWatch(nil, conn.CloseNow), newWatch(conn.Received, conn.CloseNow)
 	defer answer.disarm()
 	defer silence.disarm()
@@ -172,7 +173,7 @@ func (c *Client) handle(raw []byte) (tlcp.Tag, error) {
 	return 0, protocolError(raw, err)
 }
 
-// bind is the request that has the session go on on a socket.
+// bind is the request that continues the session on another socket.
 func (c *Client) bind(cause string) []byte {
 	req := tlcp.BindSession{ConnParams: c.params(), Session: c.SessionID()}
 	req.Cause = cause
@@ -198,7 +199,8 @@ func (c *Client) bound(conn *wsconn.Conn) error {
 	}
 }
 
-// take handles one line. An error ends the session: a *SessionError, one with ErrLimit, or what is wrong with the line.
+// take handles one line. An error ends the session: a *SessionError, one with ErrLimit, or what is
+// wrong with the line.
 func (c *Client) take(line tlcp.Line) error {
 	if line.Tag.Data() {
 		if c.phase == binding {
@@ -258,8 +260,8 @@ func (c *Client) accepted(line tlcp.Line) error {
 	return nil
 }
 
-// progress handles PROG. In the head of a recovery it says where the server begins: at what was asked for or before, what is
-// repeated is skipped. Elsewhere the counts have to agree.
+// progress handles PROG. In the head of a recovery it says where the server begins: at what was
+// asked for or before, what is repeated is skipped. Elsewhere the counts have to agree.
 func (c *Client) progress(count int64) error {
 	switch {
 	case c.phase == binding:
@@ -273,7 +275,8 @@ func (c *Client) progress(count int64) error {
 	return nil
 }
 
-// Pauses before attempts to recover grow from the one to the other, unless a connection was good for something.
+// Pauses before attempts to recover grow from the one to the other, unless a connection was good
+// for something.
 const (
 	firstPause = 100 * time.Millisecond
 	lastPause  = 2 * time.Second

@@ -18,11 +18,12 @@ import (
 // hostileLimit bounds values in the tests with hostile servers.
 const hostileLimit = 1 << 20
 
-// facedWith runs a client against a server that says what a script holds, and reports why the session has ended. The client subscribes in
-// all modes and sends messages.
+// facedWith runs a client against a server that says what a script holds, and reports why the
+// session has ended. The client subscribes in all modes and sends messages.
 //
-// The parts of a script, separated by the byte 0, are what the connections carry, one after the other, WebSockets and recoveries. The parts of these,
-// separated by the byte 1, are messages; a WebSocket sends one for each request that it gets.
+// The parts of a script, separated by the byte 0, are what the connections carry, one after the
+// other, WebSockets and recoveries. The parts of these, separated by the byte 1, are messages; a
+// WebSocket sends one for each request that it gets.
 func facedWith(t *testing.T, script []byte) (err error) {
 	parts := bytes.Split(script, []byte{0})
 	part := func(n int) [][]byte {
@@ -105,7 +106,8 @@ func hostileSubscriptions() []client.Subscription {
 	return subs
 }
 
-// expected reports whether an error is one that a client may give for a server that does not keep to the protocol.
+// expected reports whether an error is one that a client may give for a server that does not keep
+// to the protocol.
 func expected(err error) bool {
 	_, refused := errors.AsType[*client.SessionError](err)
 	return err == nil || refused || errors.Is(err, client.ErrProtocol) || errors.Is(err, client.ErrLimit) || errors.Is(err, client.ErrLost) ||
@@ -114,7 +116,8 @@ func expected(err error) bool {
 
 const fuzzBegin = conok + "\r\n\x01REQOK,1\r\nSUBOK,1,2,2\r\n\x01REQOK,2\r\n\x01REQOK,3\r\nSUBCMD,2,3,3,1,2\r\n"
 
-// Whatever a server says, the client ends with an error or goes on: no panic, no goroutine that stays, and no more memory than Config allows.
+// Whatever a server says, the client ends with an error or goes on: no panic, no goroutine that
+// stays, and no more memory than Config allows.
 func FuzzServer(f *testing.F) {
 	for _, s := range []string{
 		conok, "CONOK,,2,1,k", "CONERR,1,no", fuzzBegin + "U,2,1,k|ADD|v\r\nU,2,1,|UPDATE|^Tab\r\nCS,2,1\r\nEOS,2,1\r\n",
@@ -132,8 +135,8 @@ func FuzzServer(f *testing.F) {
 	})
 }
 
-// Servers that say lines of valid shape with extreme numbers, texts and repetitions, by the thousand: the client's memory stays within what
-// its configuration allows.
+// Servers that say lines of valid shape with extreme numbers, texts and repetitions, by the
+// thousand: the client's memory stays within what its configuration allows.
 func TestHostileServers(t *testing.T) {
 	const servers, mostHeap = 80, 64 << 20
 	random := rand.New(rand.NewPCG(1, 2))
@@ -165,7 +168,8 @@ func TestHostileServers(t *testing.T) {
 	t.Logf("ended by: %v", ends)
 }
 
-// hostileScript makes lines of valid shape, most with numbers that fit, so that the client does not end at the first.
+// hostileScript makes lines of valid shape, most with numbers that fit, so that the client does not
+// end at the first.
 func hostileScript(r *rand.Rand) []byte {
 	number := func(usual int) string {
 		switch r.IntN(1000) {

@@ -41,8 +41,8 @@ func ended(t testing.TB, c *client.Client) error {
 	return c.Err()
 }
 
-// A first line that is no answer to the creation of a session ends the attempt, and nothing else: CONOK with an empty id has closed a
-// channel twice, and with it the program.
+// A first line that is no answer to the creation of a session ends the attempt, and nothing else:
+// neither an empty session id nor a second CONOK ends the program.
 func TestCONOKIsChecked(t *testing.T) {
 	for _, said := range []string{
 		"CONOK,,2,1,k", "CONOK,,2,1,k\r\nCONOK,,2,1,k", "CONOK,S1,-1,1,*", "CONOK,S1,99999999999,1,*", "CONOK", "CONOK,S\x01,50000,5000,*",
@@ -363,8 +363,8 @@ func TestEventsWaitForTheApplication(t *testing.T) {
 	c.Close()
 }
 
-// What is there when the silence is judged, because this process was late itself, is read first. A server that stays silent is given
-// up a moment later.
+// What is there when the silence is judged, because this process was late itself, is read first. A
+// server that stays silent is given up a moment later.
 func TestSilenceIsJudgedAfterReading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := serveScript(t, &scripted{socket: func(c *wsconn.Conn, n int) {

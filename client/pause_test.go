@@ -19,7 +19,8 @@ import (
 // pausedURL has the address of the server for the process that is stopped.
 const pausedURL = "LIGHTSTREAMER_TEST_PAUSED"
 
-// A process that was stopped for longer than its server may be silent goes on with what is in its socket: no recovery, nothing lost.
+// A process that was stopped for longer than its server may be silent goes on with what is in its
+// socket: no recovery, nothing lost.
 func TestPause(t *testing.T) {
 	if url := os.Getenv(pausedURL); url != "" {
 		paused(t, url)
@@ -69,7 +70,8 @@ func TestPause(t *testing.T) {
 	}
 }
 
-// paused is what the stopped process does: it tells its updates, and in the end how often it had to recover.
+// paused is what the stopped process does: it tells its updates, and in the end how often it had to
+// recover.
 func paused(t *testing.T, url string) {
 	c := connect(t, client.Config{Addr: url, Keepalive: time.Second, Patience: 500 * time.Millisecond})
 	got := make(recorder, 100)

@@ -29,8 +29,8 @@ func everyForm(v any) string {
 	return b.String()
 }
 
-// Neither a password nor a header is shown in any form, and of a session's id only its beginning: not by the types, not in the log and
-// not in errors.
+// Neither a password nor a header is shown in any form, and of a session's id only its beginning:
+// not by the types, not in the log and not in errors.
 func TestSecretsAreNotShown(t *testing.T) {
 	const secret, session = "hunter2", "S1234567890abcdef"
 	var log bytes.Buffer

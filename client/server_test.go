@@ -108,7 +108,8 @@ func (s *scripted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.socket(c, number)
 }
 
-// answer serves a WebSocket by answering each request, of which it gets the text, with messages of lines. It ends with the connection.
+// answer serves a WebSocket by answering each request, of which it gets the text, with messages of
+// lines. It ends with the connection.
 func answer(c *wsconn.Conn, reply func(request string) []string) {
 	for {
 		m, err := c.ReadText()
@@ -128,7 +129,8 @@ func lines(list ...string) string { return strings.Join(list, "\r\n") + "\r\n" }
 
 const conok = "CONOK,S1234567890abcdef,50000,5000,*"
 
-// afterSubscription is a server that accepts a session and a subscription, the one with the given line, and then sends messages.
+// afterSubscription is a server that accepts a session and a subscription, the one with the given
+// line, and then sends messages.
 func afterSubscription(accept string, messages ...string) func(*wsconn.Conn, int) {
 	return func(c *wsconn.Conn, _ int) {
 		answer(c, func(request string) []string {

@@ -31,8 +31,8 @@ type Subscription struct {
 	_ struct{}
 
 	Mode Mode
-	// Items are the names of the items; or Group is what the Metadata Adapter makes items of. Likewise Fields and Schema, which may be
-	// of 50,000 fields.
+	// Items are the names of the items; or Group is what the Metadata Adapter makes items of.
+	// Likewise Fields and Schema, which may be of 50,000 fields.
 	Items  []string
 	Group  string
 	Fields []string
@@ -102,11 +102,12 @@ const (
 	keyBytes     = 96                                                // for each place of a map of rows
 )
 
-// maxFields bounds the fields of a subscription with a Schema: a short line can say of all of them that they are unchanged.
+// maxFields bounds the fields of a subscription with a Schema: a short line can say of all of them
+// that they are unchanged.
 const maxFields = 50_000
 
-// charge accounts for memory, which the values of the subscription take or, if n is negative, give back. It is called before the
-// memory is taken, or at most one update later.
+// charge accounts for memory, which the values of the subscription take or, if n is negative, give
+// back. It is called before the memory is taken, or at most one update later.
 func (s *Subscribed) charge(n int64) error {
 	c := s.c
 	c.mu.Lock()
@@ -268,7 +269,8 @@ func (c *Client) data(line tlcp.Line) error {
 	return s.event(line, &s.items[line.Item-1])
 }
 
-// accepted handles SUBOK and SUBCMD. Nothing is allocated before the numbers are known to be those that were asked for.
+// accepted handles SUBOK and SUBCMD. Nothing is allocated before the numbers are known to be those
+// that were asked for.
 func (s *Subscribed) accepted(line tlcp.Line) error {
 	switch {
 	case (line.Tag == tlcp.TagSUBCMD) != (s.spec.Mode == Command):

@@ -145,7 +145,8 @@ func (s *Subscribed) row(u *Update, item *itemState) error {
 	return s.charge(more)
 }
 
-// sizeOf returns the memory that a row of values takes. Texts that it shares with another row are counted with both.
+// sizeOf returns the memory that a row of values takes. Texts that it shares with another row are
+// counted with both.
 func sizeOf(row []tlcp.Value) int64 {
 	n := int64(len(row)) * valueBytes
 	for i := range row {

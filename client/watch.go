@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// A watch tells when a wait has lasted too long for this process, not by the clock: a process that was stopped,
-// or whose machine was asleep, finds its timers run out although what it waits for is there. So
-// the watch looks twice, and what lies between the looks is time in which the process was running
-// and could have read.
+// A watch tells when a wait has lasted too long for this process, not by the clock: a process that
+// was stopped, or whose machine was asleep, finds its timers run out although what it waits for is
+// there. So the watch looks twice, and what lies between the looks is time in which the process was
+// running and could have read.
 type watch struct {
-	received func() uint64 // counts what has come; if it grows, the wait begins anew. Nil: only time counts
-	expired  func()        // called once, on a goroutine of its own
+	received func() int64 // counts what has come; if it grows, the wait begins anew. Nil: only time counts
+	expired  func()       // called once, on a goroutine of its own
 
 	mu    sync.Mutex
 	timer *time.Timer
@@ -21,10 +21,10 @@ type watch struct {
 	again bool // this is the second look
 	wait  time.Duration
 	due   time.Time // of the next look
-	seen  uint64
+	seen  int64
 }
 
-func newWatch(received func() uint64, expired func()) *watch {
+func newWatch(received func() int64, expired func()) *watch {
 	w := &watch{received: received, expired: expired}
 	w.timer = time.AfterFunc(time.Hour, func() { w.look(time.Now()) })
 	w.timer.Stop()
@@ -42,7 +42,8 @@ func (w *watch) arm(wait time.Duration) {
 	w.next(time.Now(), wait, false)
 }
 
-// disarm ends the wait. What it has waited for has come, even if the watch was just about to expire.
+// disarm ends the wait. What it has waited for has come, even if the watch was just about to
+// expire.
 func (w *watch) disarm() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

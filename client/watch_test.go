@@ -10,7 +10,7 @@ import (
 // A watch expires a quarter later than the wait, 1 s at most, if nothing comes.
 func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var received atomic.Uint64
+		var received atomic.Int64
 		expired := make(chan time.Time, 1)
 		w := newWatch(received.Load, func() { expired <- time.Now() })
 		start := time.Now()
@@ -36,8 +36,8 @@ func TestWatch(t *testing.T) {
 	})
 }
 
-// However late its timer is, a watch expires only after a look that was in time: before that, the process may have been stopped, and
-// what it waits for may be in the socket.
+// However late its timer is, a watch expires only after a look that was in time: before that, the
+// process may have been stopped, and what it waits for may be in the socket.
 func TestWatchAfterAPause(t *testing.T) {
 	for _, pause := range []time.Duration{0, time.Second, 15 * time.Second, time.Hour} {
 		expired := 0

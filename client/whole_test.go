@@ -18,7 +18,8 @@ import (
 	"github.com/lightstreamer-go/lightstreamer/client"
 )
 
-// A wholeWay is an adapter, a broker and two clients, which are used for one script after the other.
+// A wholeWay is an adapter, a broker and two clients, which are used for one script after the
+// other.
 type wholeWay struct {
 	adapter.LiteralMetadata
 	count   atomic.Int64
@@ -72,7 +73,8 @@ func (r row) with(changes map[int]string) row {
 	return r
 }
 
-// A picture is what one knows of an item: all events of a RAW or DISTINCT item, the row of a MERGE item under the key "", the rows of a COMMAND item.
+// A picture is what one knows of an item: all events of a RAW or DISTINCT item, the row of a MERGE
+// item under the key "", the rows of a COMMAND item.
 type picture struct {
 	mode   client.Mode
 	events []string
@@ -196,8 +198,9 @@ func (s *script) changes() (adapter.Fields, map[int]string) {
 	return fields, changes
 }
 
-// play has an adapter send what a script says, and compares what two clients know in the end with what a reference knows. One has been there from the
-// beginning, the other one comes in the midst, with fewer fields and updates that may be merged.
+// play has an adapter send what a script says, and compares what two clients know in the end with
+// what a reference knows. One has been there from the beginning, the other one comes in the midst,
+// with fewer fields and updates that may be merged.
 func (w *wholeWay) play(t *testing.T, s script) {
 	mode := client.Raw + client.Mode(s.next()%4)
 	options := s.next()
@@ -336,7 +339,8 @@ func (s *script) event(sub *adapter.Subscription, ref *picture) error {
 	return sub.Modify(key, fields)
 }
 
-// compare compares a client's picture with the reference. Of the events before a client has come, it may have the last ones.
+// compare compares a client's picture with the reference. Of the events before a client has come,
+// it may have the last ones.
 func (v *viewer) compare(t *testing.T, ref *picture, joined int, unfiltered bool) {
 	t.Helper()
 	who := "later"
@@ -380,7 +384,8 @@ func (v *viewer) compare(t *testing.T, ref *picture, joined int, unfiltered bool
 		}
 		events := v.events
 		if !unfiltered {
-			// What waits in the broker is left out when the list is cleared, unless the subscription is unfiltered.
+			// What waits in the broker is left out when the list is cleared, unless the
+			// subscription is unfiltered.
 			events = events[lastClear(events):]
 			cleared := lastClear(want)
 			want, joined = want[cleared:], max(joined-cleared, 0)
@@ -407,8 +412,9 @@ func lastClear(events []string) int {
 	return 0
 }
 
-// What an adapter sends is what clients know in the end, through the SDK, the broker and the wire, in every mode: whatever is null, empty,
-// cleared, deleted, sent as a difference, and wherever connections break.
+// What an adapter sends is what clients know in the end, through the SDK, the broker and the wire,
+// in every mode: whatever is null, empty, cleared, deleted, sent as a difference, and wherever
+// connections break.
 func FuzzWholeWay(f *testing.F) {
 	for _, s := range wholeScripts(8) {
 		f.Add(s)

@@ -15,7 +15,8 @@ var errDiff = errors.New("tlcp: TLCP-diff does not fit the value")
 // within the basic plane, where all clients count alike. Copies only go forward, so the result is at most as long as both together.
 func ApplyDiff(old, diff string) (string, error) { return applyDiff(old, diff, math.MaxInt) }
 
-// applyDiff is ApplyDiff with a limit on the length of the result, which is known before memory is taken for it.
+// applyDiff is ApplyDiff with a limit on the length of the result, which is known before memory is
+// taken for it.
 func applyDiff(old, diff string, limit int) (string, error) {
 	length := 0
 	for part, err := range diffParts(old, diff) {

@@ -105,12 +105,13 @@ func Merge(row []Value, elements []Element) ([]Value, error) {
 	return MergeWithin(row, elements, math.MaxInt)
 }
 
-// MergeWithin applies the elements of an update to the row of values the item had, in place. Row nil is the first update, which must
-// set every field; otherwise both lengths must agree. No value may be longer than limit bytes, which matters for diffs: each may make
-// the value longer by the length of its own text, update after update. On an error the row is as it was.
+// MergeWithin applies the elements of an update to the row of values the item had, in place. Row
+// nil is the first update, which must set every field; otherwise both lengths must agree. No value
+// may be longer than limit bytes, which matters for diffs: each may make the value longer by the
+// length of its own text, update after update. On an error the row is as it was.
 //
-// The elements are scratch space: they do not hold the same afterwards. Nothing is allocated but the values that diffs result in, and
-// the row if there was none.
+// The elements are scratch space: they do not hold the same afterwards. Nothing is allocated but
+// the values that diffs result in, and the row if there was none.
 func MergeWithin(row []Value, elements []Element, limit int) ([]Value, error) {
 	if row != nil && len(row) != len(elements) {
 		return row, fmt.Errorf("tlcp: update: %d values for a row of %d", len(elements), len(row))

@@ -210,7 +210,8 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-// The length of a value is known before memory is taken for it, and a value that would be too long changes nothing.
+// The length of a value is known before memory is taken for it, and a value that would be too long
+// changes nothing.
 func TestMergeWithin(t *testing.T) {
 	elements := func(s string) []Element {
 		e, err := AppendElements(nil, []byte(s), 2)

@@ -7,10 +7,11 @@ import (
 	"time"
 )
 
-// watchdog closes a connection when a write takes too long. A context for each write would allocate, and a timer started and stopped for
-// each costs more than the framing; so this one looks a few times in the time allowed whether it is still the same write, and sleeps
-// while there are none. A look that comes late does not count: the process was stopped, or the machine asleep, and the network may have
-// taken the write meanwhile.
+// watchdog closes a connection when a write takes too long. A context for each write would
+// allocate, and a timer started and stopped for each costs more than the framing; so this one looks
+// a few times in the time allowed whether it is still the same write, and sleeps while there are
+// none. A look that comes late does not count: the process was stopped, or the machine asleep, and
+// the network may have taken the write meanwhile.
 type watchdog struct {
 	raw    net.Conn
 	period time.Duration

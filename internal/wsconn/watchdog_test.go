@@ -36,7 +36,8 @@ func TestWatchdog(t *testing.T) {
 	})
 }
 
-// Looks that come late are not counted: the process was stopped, and the network may have taken the write meanwhile.
+// Looks that come late are not counted: the process was stopped, and the network may have taken the
+// write meanwhile.
 func TestWatchdogAfterAPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		raw, _ := net.Pipe()

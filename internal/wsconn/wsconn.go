@@ -139,10 +139,10 @@ type Conn struct {
 	ws       *websocket.Conn
 	raw      net.Conn // under ws (and under TLS on the client side): closing it ends whatever ws is waiting for
 	opts     Options
-	buf      []byte        // of ReadText
-	got      atomic.Uint64 // bytes of messages that ReadText has taken from the network
-	held     atomic.Int64  // of opts.Buffers
-	arrivals *watchdog     // nil: the time of a message is not bounded
+	buf      []byte       // of ReadText
+	got      atomic.Int64 // bytes of messages that ReadText has taken from the network
+	held     atomic.Int64 // of opts.Buffers
+	arrivals *watchdog    // nil: the time of a message is not bounded
 	control  control
 
 	// turn is held during a write: it is the wire's own order, and the watchdog has one write to watch. Nothing else is under it.
@@ -288,7 +288,7 @@ func (c *Conn) ReadText() ([]byte, error) {
 		}
 		n, err := r.Read(c.buf[len(c.buf):cap(c.buf)])
 		c.buf = c.buf[:len(c.buf)+n]
-		c.got.Add(uint64(n))
+		c.got.Add(int64(n))
 		if errors.Is(err, io.EOF) {
 			return c.buf, nil
 		}
@@ -298,9 +298,9 @@ func (c *Conn) ReadText() ([]byte, error) {
 	}
 }
 
-// Received is the number of bytes of messages that have come so far, incomplete messages included: what a caller judges the silence of
-// the peer by. Pings and other control frames do not count.
-func (c *Conn) Received() uint64 { return c.got.Load() }
+// Received is the number of bytes of messages that have come so far, incomplete messages included:
+// what a caller judges the silence of the peer by. Pings and other control frames do not count.
+func (c *Conn) Received() int64 { return c.got.Load() }
 
 // keptBuffer is the capacity up to which the read buffer is kept between messages.
 const keptBuffer = 16 << 10

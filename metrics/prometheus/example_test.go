@@ -3,6 +3,7 @@ package prometheus_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 
@@ -32,7 +33,7 @@ func Example() {
 	handler := promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 
 	page := httptest.NewRecorder()
-	handler.ServeHTTP(page, httptest.NewRequest("GET", "/metrics", nil))
+	handler.ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	for line := range strings.Lines(page.Body.String()) {
 		if strings.HasPrefix(line, "lightstreamer_adapter_connected{") {
 			fmt.Print(line)

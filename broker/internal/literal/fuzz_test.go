@@ -8,8 +8,8 @@ import (
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
 )
 
-// Whatever the pattern of a family and the name of an item, the family has exactly the items whose whole name matches, and a group or
-// schema splits into names that a list can hold.
+// Whatever the pattern of a family and the name of an item, the family has exactly the items whose
+// whole name matches, and a group or schema splits into names that a list can hold.
 func FuzzFamilies(f *testing.F) {
 	f.Add("item[0-9]+", "item1 item other", "A")
 	f.Add("x|xy", "xy", "")
