@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -543,10 +544,15 @@ func TestSessionsOfOneUser(t *testing.T) {
 		w.ok(last.id(), "LS_op=destroy")
 		synctest.Wait()
 		w.create(ws, "LS_user=u&LS_password=right")
-		for _, s := range w.m.sessions {
+		w.m.mu.Lock()
+		all := slices.Collect(maps.Values(w.m.sessions))
+		w.m.mu.Unlock()
+		for _, s := range all {
 			s.terminate(cause{})
 		}
 		synctest.Wait()
+		w.m.mu.Lock()
+		defer w.m.mu.Unlock()
 		if len(w.m.users) != 0 || w.m.names.Used() != 0 {
 			t.Errorf("left behind: %v, %d bytes", w.m.users, w.m.names.Used())
 		}
