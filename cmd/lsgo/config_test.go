@@ -214,6 +214,9 @@ func TestSettingsReachTheBroker(t *testing.T) {
 		"max-pending-requests": "Limits.PendingRequests", "max-pending-messages": "Limits.PendingMessages", "max-sequences": "Limits.Sequences",
 		"max-request-bytes": "Limits.Request", "max-header-bytes": "Limits.Header", "max-buffer": "Limits.Buffer", "max-unfiltered-buffer": "Limits.UnfilteredBuffer",
 		"max-queue-bytes": "Limits.QueueBytes", "max-history-bytes": "Limits.HistoryBytes",
+		"max-address-sessions": "Limits.AddressSessions", "max-session-rate": "Limits.SessionRate", "max-user-sessions": "Limits.UserSessions",
+		"max-pending-creations": "Limits.PendingCreations", "max-pending-message-bytes": "Limits.PendingMessageBytes",
+		"max-pending-request-bytes": "Limits.PendingRequestBytes", "max-pending-bytes": "Limits.PendingBytes", "max-message-calls": "Limits.MessageCalls",
 		"adapters": "", "tls-certificate": "", "tls-key": "", "json": "", "log": "", // not plain data of the broker's
 	}
 	s, flags := serveFlags(t)

@@ -46,6 +46,15 @@ type settings struct {
 	MaxQueueBytes       int `group:"Limits:" default:"4194304" min:"1" help:"About how much may wait for a session."`
 	MaxHistoryBytes     int `group:"Limits:" default:"262144" min:"1" help:"About how much of what was sent to a session is kept for a recovery."`
 
+	MaxAddressSessions     int `group:"Limits:" default:"1000" min:"0" help:"Sessions from one address (IPv6: one /64), loopback aside. 0: no bound."`
+	MaxSessionRate         int `group:"Limits:" default:"100" min:"0" help:"Sessions created per second from one address, after ten times as many at once. 0: no bound."`
+	MaxUserSessions        int `group:"Limits:" default:"0" min:"0" help:"Sessions of one user. 0: no bound."`
+	MaxPendingCreations    int `group:"Limits:" default:"64" min:"1" help:"New sessions about which a Metadata Adapter is asked at a time."`
+	MaxPendingMessageBytes int `group:"Limits:" default:"1048576" min:"1" help:"About how many bytes the messages of a session may have that wait to be processed."`
+	MaxPendingRequestBytes int `group:"Limits:" default:"4194304" min:"1" help:"About how many bytes the control requests of a session may have that wait."`
+	MaxPendingBytes        int `group:"Limits:" default:"67108864" min:"1" help:"About how many bytes messages and control requests may have that wait in all sessions."`
+	MaxMessageCalls        int `group:"Limits:" default:"8" min:"1" help:"Messages of a session that the Metadata Adapter has at a time."`
+
 	JSON bool `name:"json" help:"Write one JSON object a line, for scripts: listening, adapter, reload, problem, stopped."`
 }
 
@@ -68,6 +77,9 @@ func (s *settings) config() broker.Config {
 			Subscriptions: s.MaxSubscriptions, PendingRequests: s.MaxPendingRequests, PendingMessages: s.MaxPendingMessages,
 			Sequences: s.MaxSequences, Buffer: s.MaxBuffer, UnfilteredBuffer: s.MaxUnfilteredBuffer, QueueBytes: s.MaxQueueBytes,
 			HistoryBytes: s.MaxHistoryBytes, HistoryTime: s.HistoryTime,
+			AddressSessions: orOff(s.MaxAddressSessions), SessionRate: orOff(s.MaxSessionRate), UserSessions: s.MaxUserSessions,
+			PendingCreations: s.MaxPendingCreations, PendingMessageBytes: s.MaxPendingMessageBytes, PendingRequestBytes: s.MaxPendingRequestBytes,
+			PendingBytes: s.MaxPendingBytes, MessageCalls: s.MaxMessageCalls,
 		},
 	}
 	if len(s.AllowedOrigins) > 0 {

@@ -723,3 +723,28 @@ func TestLongLinesGiveWay(t *testing.T) {
 		}
 	})
 }
+
+// Outcomes that wait for a bind, which is behind the messages on the same WebSocket, do not hold up its reader: a
+// message is refused when too many of them wait.
+func TestOutcomesOfAnUnboundSession(t *testing.T) {
+	withDesk(t, Config{MaxMessages: 3}, func(t *testing.T, w *world, _ *desk, c *conn) {
+		w.ok(c.id(), "LS_op=force_rebind")
+		<-c.end
+		start := time.Now()
+		for n := range 5 {
+			got := w.m.Message(t.Context(), ws, c.b.s, tlcp.Message{ReqID: "1", Text: "x", Prog: n + 1}, nil)
+			synctest.Wait()
+			want := "REQOK,1\r\n"
+			if n >= 3 {
+				want = "REQERR,1,68,Too many notifications waiting in the session\r\n"
+			}
+			if string(got) != want {
+				t.Errorf("message %d: %q", n+1, got)
+			}
+		}
+		if waited := time.Since(start); waited > 0 {
+			t.Errorf("the reader was held up for %v", waited)
+		}
+		expect(t, data(w.bind(ws, "LS_session="+c.id()).take()), "MSGDONE,*,1,", "MSGDONE,*,2,", "MSGDONE,*,3,")
+	})
+}
