@@ -27,8 +27,11 @@ type settings struct {
 	TLSClientCA    string      `group:"Clients:" name:"tls-client-ca" file:"" placeholder:"FILE" help:"Authorities (PEM) that have to have signed the certificates of clients. Read again when it changes."`
 	TLSClientAuth  string      `group:"Clients:" name:"tls-client-auth" default:"require" enum:"require,request" help:"With --tls-client-ca: require a certificate of each client, or request one and let clients without in, too."`
 	TLSMinVersion  string      `group:"Clients:" name:"tls-min-version" default:"1.2" enum:"1.2,1.3" help:"Oldest version of TLS that is spoken with clients: 1.2 or 1.3."`
-	AllowedOrigins []string    `group:"Clients:" to:"AllowedOrigins" origins:"" placeholder:"ORIGIN,..." help:"Origins (scheme://host:port) whose pages may connect; none: all."`
+	AllowedOrigins []string    `group:"Clients:" to:"AllowedOrigins" origins:"" placeholder:"ORIGIN,..." help:"Origins (scheme://host:port) of web pages that may connect besides those of this address and of this machine; *: all, without cookies; null: pages without one."`
+	AllowedHosts   []string    `group:"Clients:" to:"AllowedHosts" placeholder:"HOST,..." help:"Host names, without ports, by which pages may reach the broker over the loopback interface besides localhost, such as those a proxy on this machine passes on; *: all."`
+	TrustedProxies []string    `group:"Clients:" prefixes:"" to:"TrustedProxies" placeholder:"PREFIX,..." help:"Addresses of proxies in front (such as 10.0.0.0/8), whose X-Forwarded-For tells the addresses of clients."`
 	ServerName     string      `group:"Clients:" to:"ServerName" default:"Lightstreamer HTTP Server" help:"Name that is told to clients."`
+	MonitorAddr    string      `group:"Clients:" to:"MonitorAddr" placeholder:"HOST:PORT" help:"Serve /healthz, /readyz and /metrics at this address instead of the clients'."`
 	Monitoring     bool        `group:"Clients:" default:"true" negatable:"" help:"Serve /healthz, /readyz and /metrics at the clients' address."`
 
 	Keepalive       time.Duration `group:"Sessions:" to:"Keepalive" default:"5s" min:"1ms" help:"Longest silence of a streaming connection if the client asks for none."`
@@ -39,18 +42,35 @@ type settings struct {
 	WriteTimeout    time.Duration `group:"Sessions:" to:"WriteTimeout" default:"30s" min:"1ms" help:"How long a write to a client may take before its connection counts as lost."`
 	IdleTimeout     time.Duration `group:"Sessions:" to:"IdleTimeout" default:"1m" min:"1ms" help:"How long a connection may stay open without a request or a session."`
 
-	MaxConnections      int `group:"Limits:" to:"Limits.Connections" off:"" default:"10000" min:"0" help:"Connections of clients; more wait. 0: no bound."`
-	MaxSessions         int `group:"Limits:" to:"Limits.Sessions" default:"10000" min:"1" help:"Sessions; more are refused."`
-	MaxSubscriptions    int `group:"Limits:" to:"Limits.Subscriptions" default:"2000" min:"1" help:"Subscriptions of a session."`
-	MaxPendingRequests  int `group:"Limits:" to:"Limits.PendingRequests" default:"2000" min:"1" help:"Control requests of a session that wait for the Metadata Adapter."`
-	MaxPendingMessages  int `group:"Limits:" to:"Limits.PendingMessages" default:"1000" min:"1" help:"Messages of a session that wait to be processed."`
-	MaxSequences        int `group:"Limits:" to:"Limits.Sequences" default:"1000" min:"1" help:"Message sequences of a session."`
-	MaxRequestBytes     int `group:"Limits:" to:"Limits.Request" default:"50000" min:"500" help:"Size of a request."`
-	MaxHeaderBytes      int `group:"Limits:" to:"Limits.Header" default:"65536" min:"1" help:"Size of the header of an HTTP request."`
-	MaxBuffer           int `group:"Limits:" to:"Limits.Buffer" default:"1000" min:"1" help:"Updates that wait for an item where some may be merged or dropped."`
-	MaxUnfilteredBuffer int `group:"Limits:" to:"Limits.UnfilteredBuffer" default:"10000" min:"1" help:"Updates that wait for an item where none may be lost in silence."`
-	MaxQueueBytes       int `group:"Limits:" to:"Limits.QueueBytes" default:"4194304" min:"1" help:"About how much may wait for a session."`
-	MaxHistoryBytes     int `group:"Limits:" to:"Limits.HistoryBytes" default:"262144" min:"1" help:"About how much of what was sent to a session is kept for a recovery."`
+	MaxConnections         int `group:"Limits:" to:"Limits.Connections" off:"" default:"10000" min:"0" help:"Connections of clients; more are closed. 0: no bound."`
+	MaxSessions            int `group:"Limits:" to:"Limits.Sessions" default:"10000" min:"1" help:"Sessions; clients of more are told to try again later."`
+	MaxAddressConnections  int `group:"Limits:" to:"Limits.AddressConnections" off:"" default:"1000" min:"0" help:"Connections from one address (IPv6: one /64), loopback and trusted proxies aside; more are closed. 0: no bound."`
+	MaxAddressRate         int `group:"Limits:" to:"Limits.AddressRate" off:"" default:"100" min:"0" help:"New connections per second from one such address, after as many at once as it may have. 0: no bound."`
+	MaxLoopbackConnections int `group:"Limits:" to:"Limits.LoopbackConnections" default:"0" min:"0" help:"Connections from each loopback address, where proxies on the same machine come from. 0: no bound."`
+	MaxRequestMemory       int `group:"Limits:" to:"Limits.RequestMemory" default:"0" min:"0" help:"About how many bytes requests may hold that are being read or answered. 0: 64 MiB, or 8 KiB for each of the connections."`
+	MaxItems               int `group:"Limits:" to:"Limits.Items" default:"10000" min:"1" help:"Items of all subscriptions of a session."`
+	MaxFields              int `group:"Limits:" to:"Limits.Fields" default:"1000" min:"1" help:"Fields of a subscription."`
+	MaxSessionMemory       int `group:"Limits:" to:"Limits.SessionMemory" default:"16777216" min:"1" help:"About how much memory the subscriptions of a session may take, in bytes."`
+	MaxMemory              int `group:"Limits:" to:"Limits.Memory" default:"0" min:"0" help:"About how much memory all sessions and items may take, in bytes. 0: half of GOMEMLIMIT, or 1 GiB without it."`
+	MaxSubscriptions       int `group:"Limits:" to:"Limits.Subscriptions" default:"2000" min:"1" help:"Subscriptions of a session."`
+	MaxPendingRequests     int `group:"Limits:" to:"Limits.PendingRequests" default:"2000" min:"1" help:"Control requests of a session that wait for the Metadata Adapter."`
+	MaxPendingMessages     int `group:"Limits:" to:"Limits.PendingMessages" default:"1000" min:"1" help:"Messages of a session that wait to be processed."`
+	MaxSequences           int `group:"Limits:" to:"Limits.Sequences" default:"1000" min:"1" help:"Message sequences of a session."`
+	MaxRequestBytes        int `group:"Limits:" to:"Limits.Request" default:"50000" min:"500" help:"Size of a request."`
+	MaxHeaderBytes         int `group:"Limits:" to:"Limits.Header" default:"65536" min:"1" help:"Size of the header of an HTTP request."`
+	MaxBuffer              int `group:"Limits:" to:"Limits.Buffer" default:"1000" min:"1" help:"Updates that wait for an item where some may be merged or dropped."`
+	MaxUnfilteredBuffer    int `group:"Limits:" to:"Limits.UnfilteredBuffer" default:"10000" min:"1" help:"Updates that wait for an item where none may be lost in silence."`
+	MaxQueueBytes          int `group:"Limits:" to:"Limits.QueueBytes" default:"4194304" min:"1" help:"About how much may wait for a session."`
+	MaxHistoryBytes        int `group:"Limits:" to:"Limits.HistoryBytes" default:"262144" min:"1" help:"About how much of what was sent to a session is kept for a recovery."`
+
+	MaxAddressSessions     int `group:"Limits:" to:"Limits.AddressSessions" off:"" default:"1000" min:"0" help:"Sessions from one address (IPv6: one /64), loopback aside. 0: no bound."`
+	MaxSessionRate         int `group:"Limits:" to:"Limits.SessionRate" off:"" default:"100" min:"0" help:"Sessions created per second from one address, after ten times as many at once. 0: no bound."`
+	MaxUserSessions        int `group:"Limits:" to:"Limits.UserSessions" default:"0" min:"0" help:"Sessions of one user. 0: no bound."`
+	MaxPendingCreations    int `group:"Limits:" to:"Limits.PendingCreations" default:"64" min:"1" help:"New sessions about which a Metadata Adapter is asked at a time."`
+	MaxPendingMessageBytes int `group:"Limits:" to:"Limits.PendingMessageBytes" default:"1048576" min:"1" help:"About how many bytes the messages of a session may have that wait to be processed."`
+	MaxPendingRequestBytes int `group:"Limits:" to:"Limits.PendingRequestBytes" default:"4194304" min:"1" help:"About how many bytes the control requests of a session may have that wait."`
+	MaxPendingBytes        int `group:"Limits:" to:"Limits.PendingBytes" default:"67108864" min:"1" help:"About how many bytes messages and control requests may have that wait in all sessions."`
+	MaxMessageCalls        int `group:"Limits:" to:"Limits.MessageCalls" default:"8" min:"1" help:"Messages of a session that the Metadata Adapter has at a time."`
 
 	JSON bool `name:"json" help:"Write one JSON object a line, for scripts: listening, adapter, reload, problem, stopped."`
 }

@@ -23,6 +23,7 @@ type Log struct {
 
 	mu     sync.Mutex
 	keys   map[string]*count
+	swept  time.Time   // keys that are over have been looked for
 	timer  *time.Timer // tells what was left out; nil: there is nothing to tell
 	closed bool
 	wg     sync.WaitGroup // the timer
@@ -86,7 +87,8 @@ func (l *Log) pass(key string, level slog.Level, msg string) bool {
 	defer l.mu.Unlock()
 	c := l.keys[key]
 	if c == nil {
-		if len(l.keys) >= maxKeys {
+		if len(l.keys) >= maxKeys && now.Sub(l.swept) >= l.every/4 {
+			l.swept = now
 			l.forget(now)
 		}
 		if len(l.keys) >= maxKeys {

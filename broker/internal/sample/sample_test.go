@@ -5,14 +5,40 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
+// output is what was logged, also by timers.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+// String is what was logged since the last Reset.
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
+func (o *output) Reset() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.b.Reset()
+}
+
 func TestLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
+		var out output
 		l := New(slog.New(slog.NewTextHandler(&out, nil)), time.Minute, 2)
 		for range 100 {
 			l.Warn("a", "a happened")
@@ -41,7 +67,7 @@ func TestLog(t *testing.T) {
 		}
 		out.Reset()
 		<-time.After(time.Hour)
-		if out.Len() > 0 {
+		if out.String() != "" {
 			t.Errorf("after the end: %s", &out)
 		}
 	})
@@ -50,21 +76,25 @@ func TestLog(t *testing.T) {
 // Keys that a peer makes up are bounded, and so are their lines.
 func TestInventedKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
+		var out output
 		l := New(slog.New(slog.NewTextHandler(&out, nil)), time.Minute, 1)
 		for i := range 100_000 {
 			l.Warn(fmt.Sprint(i), "happened")
 		}
+		l.mu.Lock()
 		if got := strings.Count(out.String(), "\n"); got > maxKeys+1 || len(l.keys) > maxKeys+1 {
 			t.Errorf("%d lines, %d keys", got, len(l.keys))
 		}
+		l.mu.Unlock()
 		<-time.After(time.Minute)
 		synctest.Wait()
 		out.Reset()
 		l.Warn("new", "happened")
+		l.mu.Lock()
 		if len(l.keys) > 2 || !strings.Contains(out.String(), "happened") {
 			t.Errorf("%d keys after their time, %s", len(l.keys), &out)
 		}
+		l.mu.Unlock()
 		l.Close()
 	})
 }

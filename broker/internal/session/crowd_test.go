@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -543,10 +544,15 @@ func TestSessionsOfOneUser(t *testing.T) {
 		w.ok(last.id(), "LS_op=destroy")
 		synctest.Wait()
 		w.create(ws, "LS_user=u&LS_password=right")
-		for _, s := range w.m.sessions {
+		w.m.mu.Lock()
+		all := slices.Collect(maps.Values(w.m.sessions))
+		w.m.mu.Unlock()
+		for _, s := range all {
 			s.terminate(cause{})
 		}
 		synctest.Wait()
+		w.m.mu.Lock()
+		defer w.m.mu.Unlock()
 		if len(w.m.users) != 0 || w.m.names.Used() != 0 {
 			t.Errorf("left behind: %v, %d bytes", w.m.users, w.m.names.Used())
 		}
@@ -715,5 +721,30 @@ func TestLongLinesGiveWay(t *testing.T) {
 		if n := refused.Load(); n < 3000-1-maxQueue || g.busy != 0 || g.waiting != 0 || len(g.lanes) != 0 || len(g.turns) != 0 {
 			t.Errorf("%d were refused; left behind: %d, %d, %d, %d", n, g.busy, g.waiting, len(g.lanes), len(g.turns))
 		}
+	})
+}
+
+// Outcomes that wait for a bind, which is behind the messages on the same WebSocket, do not hold up its reader: a
+// message is refused when too many of them wait.
+func TestOutcomesOfAnUnboundSession(t *testing.T) {
+	withDesk(t, Config{MaxMessages: 3}, func(t *testing.T, w *world, _ *desk, c *conn) {
+		w.ok(c.id(), "LS_op=force_rebind")
+		<-c.end
+		start := time.Now()
+		for n := range 5 {
+			got := w.m.Message(t.Context(), ws, c.b.s, tlcp.Message{ReqID: "1", Text: "x", Prog: n + 1}, nil)
+			synctest.Wait()
+			want := "REQOK,1\r\n"
+			if n >= 3 {
+				want = "REQERR,1,68,Too many notifications waiting in the session\r\n"
+			}
+			if string(got) != want {
+				t.Errorf("message %d: %q", n+1, got)
+			}
+		}
+		if waited := time.Since(start); waited > 0 {
+			t.Errorf("the reader was held up for %v", waited)
+		}
+		expect(t, data(w.bind(ws, "LS_session="+c.id()).take()), "MSGDONE,*,1,", "MSGDONE,*,2,", "MSGDONE,*,3,")
 	})
 }
