@@ -37,7 +37,8 @@ type Limits struct {
 	// RequestMemory bounds what requests hold that are being read, or answered, and what open connections
 	// keep of their headers, in bytes; beyond it requests are refused with status 503, and WebSockets
 	// closed with code 1013. A quarter of it is the most for one address that AddressConnections
-	// concerns. Default 64 MiB, or 8 KiB for each of Connections if that is more.
+	// concerns. Default 0, which is 64 MiB, or 8 KiB
+	// for each of Connections if that is more.
 	RequestMemory int
 	// Sessions bounds the sessions; more are refused with code 6, as by all limits of sessions here: it makes
 	// clients try again later, which those with a better name do not. Of 100 or more the last fifth is

@@ -217,6 +217,9 @@ func checkFlag(f *kong.Flag) error {
 		if err := checkOrigins(v); f.Tag.Has("origins") && err != nil {
 			return err
 		}
+		if _, err := prefixes(v); f.Tag.Has("prefixes") && err != nil {
+			return err
+		}
 	}
 	least := f.Tag.Get("min")
 	if least == "" {

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"reflect"
 	"strings"
@@ -14,7 +15,7 @@ import (
 
 // settings are what a person may choose about the broker. Each is a flag, an environment variable and a key of the configuration file,
 // under the same name. The tag min is the least value there may be, file marks the path of a file or folder, origins a list
-// of origins. The tag to names the field of broker.Config that gets the value; with off, 0 switches it off there.
+// of origins, prefixes one of networks. The tag to names the field of broker.Config that gets the value; with off, 0 switches it off there.
 type settings struct {
 	Adapters string `group:"Adapters:" file:"" placeholder:"DIR" help:"Folder with an adapters.xml, or with a folder for each Adapter Set. In these files $$env.NAME is replaced by the environment variable."`
 	// AdapterHost is the default for proxies without the parameter interface.
@@ -103,10 +104,11 @@ func (s *settings) config() broker.Config {
 		case tag.Get("to") == "":
 		case off && v.IsZero():
 			to.SetInt(-1) // the broker's word for it: 0 is the default there
+		case to.Type() == reflect.TypeFor[[]netip.Prefix]():
+			list, _ := prefixes(v.Interface().([]string)) // they have been checked
+			to.Set(reflect.ValueOf(list))
 		case v.Kind() == reflect.Slice:
-			for j := range v.Len() {
-				to.Set(reflect.Append(to, v.Index(j).Convert(to.Type().Elem())))
-			}
+			to.Set(v.Convert(to.Type()))
 		default:
 			to.Set(v.Convert(to.Type()))
 		}
@@ -134,13 +136,33 @@ func (s *settings) tlsFiles(reloaded func(error)) *broker.TLSFiles {
 // checkOrigins refuses what no browser sends, which would let nobody in.
 func checkOrigins(list []string) error {
 	for _, text := range list {
+		if text == "*" || text == "null" {
+			continue
+		}
 		u, err := url.Parse(text)
 		if err != nil {
 			return errors.New("an origin is no URL: want scheme://host or scheme://host:port")
 		}
 		if u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != text {
-			return fmt.Errorf("%q is no origin: want scheme://host or scheme://host:port, and no slash at the end", u.Redacted())
+			return fmt.Errorf("%q is no origin: want scheme://host or scheme://host:port, and no slash at the end; or *, or null", u.Redacted())
 		}
 	}
 	return nil
+}
+
+// prefixes reads networks such as 10.0.0.0/8; an address is a network of its own.
+func prefixes(list []string) ([]netip.Prefix, error) {
+	var all []netip.Prefix
+	for _, text := range list {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			addr, aerr := netip.ParseAddr(text)
+			if aerr != nil || addr.Zone() != "" {
+				return nil, fmt.Errorf("%q is no network: want an address, or one with a length such as 10.0.0.0/8", text)
+			}
+			p = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		all = append(all, p.Masked())
+	}
+	return all, nil
 }
