@@ -151,7 +151,7 @@ func (l *link) disconnected(what string, err error) error {
 	} else {
 		err = fmt.Errorf("%s: %w", what, err)
 	}
-	if timeout, ok := errors.AsType[net.Error](err); !l.asked.Load() && !(ok && timeout.Timeout()) {
+	if timeout, ok := errors.AsType[net.Error](err); !l.asked.Load() && (!ok || !timeout.Timeout()) {
 		return fmt.Errorf("%w: %w: %w", ErrDisconnected, ErrTurnedAway, err)
 	}
 	return fmt.Errorf("%w: %w", ErrDisconnected, err)

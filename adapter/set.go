@@ -139,7 +139,7 @@ func (s Set) connection(ctx context.Context, p *adaptersxml.Proxy) (addr string,
 	credentials = s.Credentials
 	if credentials == nil && p.Auth && len(p.Credentials) > 0 {
 		c := p.Credentials[0]
-		credentials = StaticCredentials(c.User, Password(c.Password))
+		credentials = StaticCredentials(c.User, c.Password)
 	}
 	port := strconv.Itoa(p.RequestReplyPort)
 	if !dialed {

@@ -168,7 +168,7 @@ func (w *timedWriter) Write(p []byte) (n int, err error) {
 	for first := true; err == nil && (first || n < len(p)); first = false {
 		_ = w.rc.SetWriteDeadline(time.Now().Add(w.timeout))
 		var m int
-		m, err = w.ResponseWriter.Write(p[n:min(len(p), n+writeChunk)]) //nolint:gosec // the page is the application's
+		m, err = w.ResponseWriter.Write(p[n:min(len(p), n+writeChunk)])
 		n += m
 	}
 	_ = w.rc.SetWriteDeadline(time.Time{})
@@ -240,7 +240,7 @@ func (f *frontend) readRequest(r *http.Request, name tlcp.Name, out *response, f
 	case perr != nil:
 		return request{}, refuse(name, tlcp.CodeSyntax, "query: "+strings.TrimPrefix(perr.Error(), "tlcp: ")), nil
 	case verr != nil:
-		return request{}, refuse(name, tlcp.CodeMalformed, "LS_protocol missing or malformed"), nil
+		return request{}, refuse(name, tlcp.CodeMalformed, "LS_protocol missing or malformed"), nil //nolint:nilerr // the refusal tells
 	case !version.Supported():
 		return request{}, refuse(name, tlcp.CodeClientVersion, "protocol version not supported: want TLCP-2.1.0 to "+tlcp.Latest.String()), nil
 	}
@@ -250,7 +250,7 @@ func (f *frontend) readRequest(r *http.Request, name tlcp.Name, out *response, f
 		return request{}, nil, err
 	}
 	if err != nil {
-		return request{}, refuse(name, tlcp.CodeMalformed, "the body of the request did not arrive"), nil
+		return request{}, refuse(name, tlcp.CodeMalformed, "the body of the request did not arrive"), nil //nolint:nilerr // the refusal tells
 	}
 	if r.Method == http.MethodGet {
 		req.body = []byte(r.URL.RawQuery) // bounded with the header

@@ -31,7 +31,7 @@ func Read(name string, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := check(name, info, limit); err != nil {
+	if err = check(name, info, limit); err != nil {
 		return nil, err
 	}
 	file, err := open(name)

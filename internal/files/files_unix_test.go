@@ -47,7 +47,7 @@ func TestReadTakesRegularFilesOnly(t *testing.T) {
 		if text != nil || !errors.Is(err, want) || !strings.Contains(err.Error(), in(name)) {
 			t.Errorf("%s: %d bytes, error %v", name, len(text), err)
 		}
-		if want == files.ErrTooLarge && !strings.Contains(err.Error(), "1000 bytes") {
+		if errors.Is(want, files.ErrTooLarge) && !strings.Contains(err.Error(), "1000 bytes") {
 			t.Errorf("%s: the error does not name the limit: %v", name, err)
 		}
 	}
