@@ -50,7 +50,7 @@ func (d *Delta) Difference(a provider.DiffAlgorithm, old, next string, find func
 
 // Known is Difference if that has been found already.
 func (d *Delta) Known(a provider.DiffAlgorithm, old, next string) (text string, ok, known bool) {
-	if known := d.memo(a, old, next); known != nil {
+	if m := d.memo(a, old, next); m != nil {
 		select {
 		case <-m.found:
 			return m.text, m.ok, true

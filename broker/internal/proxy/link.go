@@ -246,7 +246,7 @@ func (l *link) dialAll() error {
 	for {
 		l.sleep(time.Until(next))
 		if l.ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // it was told to end
 		}
 		begun := time.Now()
 		next = begun.Add(l.cfg.ConnectionRetry)
