@@ -209,6 +209,7 @@ func (m *Manager) giveBackPlace(p *place) {
 type gate struct {
 	mu      sync.Mutex
 	most    int // at a time
+	room    int // who may wait; 0: no limit
 	busy    int
 	waiting int
 	lanes   map[netip.Addr]*lane // of addresses that are busy, or wait
@@ -222,8 +223,8 @@ type lane struct {
 }
 
 const (
-	maxQueue     = 2000 // who wait
-	maxLaneQueue = 1000 // who wait of one address
+	maxQueue = 2000 // creations that wait; of one address half of them
+	maxAsks  = 128  // subscriptions that an adapter is asked about at a time
 	// maxQueueTime is how long a client waits that asks without end, queueDefault how long one that does
 	// not say: clients give up after 4 s.
 	maxQueueTime = time.Minute
@@ -241,26 +242,32 @@ func queueTime(ttl time.Duration) time.Duration {
 	return min(ttl, maxQueueTime)
 }
 
-func (g *gate) init(most int) { g.most, g.lanes = most, make(map[netip.Addr]*lane) }
+func (g *gate) init(most, room int) { g.most, g.room, g.lanes = most, room, make(map[netip.Addr]*lane) }
+
+func (g *gate) full() bool { return g.room > 0 && g.waiting >= g.room }
 
 // perLane is how many of one address may ask at a time.
 func (g *gate) perLane() int { return max(g.most/2, 1) }
 
-// enter returns when it is one's turn; then leave is due.
+// enter returns when it is one's turn; then leave is due. Nobody waits for longer than wait, if that is positive.
 func (g *gate) enter(ctx context.Context, addr netip.Addr, wait time.Duration) *refusal {
 	turn, l, no := g.queue(addr)
 	if turn == nil {
 		return no
 	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
+	var late <-chan time.Time
+	if wait > 0 {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		late = timer.C
+	}
 	select {
 	case admitted := <-turn:
 		if !admitted {
 			no = queueFull()
 		}
 		return no
-	case <-timer.C:
+	case <-late:
 		no = queueFull()
 	case <-ctx.Done():
 		no = refused(ByExpiry, refusedClosing)
@@ -297,7 +304,7 @@ func (g *gate) queue(addr netip.Addr) (chan bool, *lane, *refusal) {
 		g.busy++
 		l.busy++
 		return nil, l, nil
-	case len(l.waiting) >= maxLaneQueue, g.waiting >= maxQueue && !g.evict(len(l.waiting)+1):
+	case g.room > 0 && len(l.waiting) >= g.room/2, g.full() && !g.evict(len(l.waiting)+1):
 		g.forget(addr, l)
 		return nil, l, queueFull()
 	}

@@ -12,12 +12,12 @@ type courier struct {
 	freed *sync.Cond // signalled when bytes are given back
 
 	workers int
-	bytes   int64 // of the messages that the adapter has
+	bytes   int64 // of the messages, and of the subscriptions being asked about, that the adapter has
 	turns   []*Session
 }
 
-// maxCalls and maxCallBytes bound the messages that the adapter of a set has at a time; a larger one
-// goes alone.
+// maxCalls bounds the messages that the adapter of a set has at a time, maxCallBytes the bytes of messages
+// and subscriptions; a larger one goes alone.
 const (
 	maxCalls     = 256
 	maxCallBytes = 4 << 20
@@ -57,7 +57,7 @@ func (c *courier) work() {
 	}
 }
 
-// take waits until a message of a size may go.
+// take waits until a message or a subscription of a size may go.
 func (c *courier) take(size int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -695,7 +695,7 @@ func TestAudit(t *testing.T) {
 func TestLongLinesGiveWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g gate
-		g.init(2)
+		g.init(2, maxQueue)
 		var refused atomic.Int64
 		enter := func(ip string) {
 			if no := g.enter(t.Context(), addressOf(ip), time.Hour); no != nil {
@@ -746,5 +746,42 @@ func TestOutcomesOfAnUnboundSession(t *testing.T) {
 			t.Errorf("the reader was held up for %v", waited)
 		}
 		expect(t, data(w.bind(ws, "LS_session="+c.id()).take()), "MSGDONE,*,1,", "MSGDONE,*,2,", "MSGDONE,*,3,")
+	})
+}
+
+// 500 sessions that subscribe at once, with 48 KB each, while the adapter pauses: it is asked about some at a
+// time, with few bytes, and about those of another address as soon as it answers.
+func TestSubscriptionsWhileTheAdapterPauses(t *testing.T) {
+	inWorld(t, Config{}, func(t *testing.T, w *world) {
+		p := &pausing{hold: make(chan struct{})}
+		w.meta.items = func(group string) ([]string, error) {
+			_, err := p.receive(t.Context(), group)
+			return []string{"i"}, err
+		}
+		var answered atomic.Int64
+		group := strings.Repeat("x", 48<<10)
+		for range 500 {
+			c := w.create(from("192.0.2.1"), "")
+			w.m.Submit(ws, c.b.s, tlcp.Control{ReqID: "1", Op: tlcp.OpAdd, Add: &tlcp.Add{
+				SubID: 1, Mode: tlcp.ModeRaw, Group: group, Schema: "a", DataAdapter: "DEFAULT",
+			}}, func([]byte) { answered.Add(1) })
+		}
+		victim := w.create(from("192.0.2.2"), "")
+		w.m.Submit(ws, victim.b.s, tlcp.Control{ReqID: "1", Op: tlcp.OpAdd, Add: &tlcp.Add{
+			SubID: 1, Mode: tlcp.ModeRaw, Group: "i", Schema: "a", DataAdapter: "DEFAULT",
+		}}, func(line []byte) {
+			if string(line) != "REQOK,1\r\n" || answered.Load() > 200 {
+				t.Errorf("another client is answered %q after %d", line, answered.Load())
+			}
+		})
+		pass(4 * time.Second)
+		if p.most > maxAsks || p.peak > maxCallBytes {
+			t.Errorf("the adapter was asked about %d subscriptions with %d bytes at a time", p.most, p.peak)
+		}
+		close(p.hold)
+		synctest.Wait()
+		if n := answered.Load(); n != 500 {
+			t.Errorf("%d were answered", n)
+		}
 	})
 }

@@ -58,6 +58,7 @@ type adapterSet struct {
 	*provider.Set
 	sources   map[string]*item.Source
 	creations gate // to the Metadata Adapter
+	asks      gate // to the Metadata Adapter, for subscriptions
 	courier   courier
 	sessions  sync.WaitGroup // those of the set, until they have given everything back; raised with the manager's lock held
 	released  bool           // no further session; guarded by the manager's lock
@@ -139,7 +140,8 @@ func (m *Manager) set(id string) *adapterSet {
 	as := m.sets[ps]
 	if as == nil {
 		as = &adapterSet{Set: ps, sources: make(map[string]*item.Source, len(ps.Data))}
-		as.creations.init(m.cfg.MaxCreations)
+		as.creations.init(m.cfg.MaxCreations, maxQueue)
+		as.asks.init(maxAsks, 0)
 		as.courier.init(&m.wg)
 		for name, data := range ps.Data {
 			as.sources[name] = item.NewSource(item.Config{Name: name, Data: data, Linger: m.cfg.Linger, MaxHistory: m.cfg.MaxBuffer, Budget: m.mem, Logger: m.log})

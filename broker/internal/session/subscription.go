@@ -60,7 +60,7 @@ func (s *Session) subscribe(a *tlcp.Add) (code int, text string) {
 		return tlcp.CodeDataAdapterUnknown, tlcp.RequestText(tlcp.CodeDataAdapterUnknown)
 	}
 	sub := &subscription{s: s, id: a.SubID, add: *a, mode: provider.Mode(a.Mode), frequency: a.MaxFrequency.Limit, held: true}
-	if code, text = sub.ask(); code != 0 {
+	if code, text = sub.askInTurn(); code != 0 {
 		sub.refund()
 		return code, text
 	}
@@ -81,6 +81,20 @@ func sameAdd(a, b *tlcp.Add) bool {
 	sameSelector := text(x.Selector) == text(y.Selector)
 	x.Selector, y.Selector = nil, nil
 	return sameSelector && x == y
+}
+
+// askInTurn is ask when it is the client's turn: the adapter is asked for few subscriptions at a time, however
+// many sessions there are, half of them for one address, and with few bytes.
+func (sub *subscription) askInTurn() (code int, text string) {
+	s := sub.s
+	if no := s.set.asks.enter(s.ctx, s.place.addr, 0); no != nil { // the session has ended
+		return tlcp.CodeSessionUnknown, tlcp.RequestText(tlcp.CodeSessionUnknown)
+	}
+	defer s.set.asks.leave(s.place.addr)
+	size := int64(len(sub.add.Group) + len(sub.add.Schema))
+	s.set.courier.take(size)
+	defer s.set.courier.give(size)
+	return sub.ask()
 }
 
 // ask has the Metadata Adapter decide about everything.
