@@ -133,8 +133,9 @@ var attacks = map[string]func(a *attacker, i int){
 	},
 }
 
-// TestMemoryUnderTheWorstClients: many clients of all kinds at once drive a broker to its budget, and not beyond; who holds little
-// notices nothing; and when they have gone everything is there again.
+// TestMemoryUnderTheWorstClients: many clients of all kinds at once drive a broker to its budget,
+// and not beyond; who holds little notices nothing; and when they have gone everything is there
+// again.
 func TestMemoryUnderTheWorstClients(t *testing.T) {
 	const memory = 24 << 20
 	d := startDemo(t, Config{

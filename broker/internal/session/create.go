@@ -169,6 +169,7 @@ func (m *Manager) open(s *Session) *tlcp.SessionError {
 		s.set.Metadata.NotifySessionClose(s.id)
 		return tlcp.NewSessionError(code)
 	}
+	s.client.UserAgent, s.client.Forwarding = "", "" // as long as a header may be
 	m.sessions[s.id] = s
 	m.live.Add(1)
 	s.set.sessions.Add(1)

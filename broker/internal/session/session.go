@@ -51,7 +51,8 @@ type Session struct {
 	cursor  int64 // the line up to which the current flow has been written; less than history.last while it is repeated
 	looped  int64 // cursor at the last LOOP: a plain bind confirms as much
 
-	// Memory, see memory.go. mem has what is taken before it is made: subscriptions, requests, lines, history.
+	// Memory, see memory.go. mem has what is taken before it is made: subscriptions, requests,
+	// lines, history.
 	mem      *budget.Budget
 	items    int // of all subscriptions
 	keyBytes int // what their keys cost
@@ -209,8 +210,8 @@ func (s *Session) stopExpiry() {
 	}
 }
 
-// do has something done by the session's worker, behind what was queued before. Text is how many bytes of text it keeps until then. It
-// returns false if the session has ended, or too much waits.
+// do has something done by the session's worker, behind what was queued before. Text is how many
+// bytes of text it keeps until then. It returns false if the session has ended, or too much waits.
 func (s *Session) do(f func(), text int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -222,7 +223,8 @@ func (s *Session) do(f func(), text int) bool {
 	return true
 }
 
-// start queues a job, which is done whatever happens to the session. The lock is held, and the session is not over.
+// start queues a job, which is done whatever happens to the session. The lock is held, and the
+// session is not over.
 func (s *Session) start(j job) {
 	s.jobs = append(s.jobs, j)
 	if !s.working {
