@@ -60,21 +60,23 @@ type Limits struct {
 
 	// Subscriptions bounds those of a session; more are refused with code 68. Default 2000.
 	Subscriptions int
-	// Items bounds the items of all subscriptions of a session; subscriptions to more are refused with code 68, groups of more with
-	// code 21. Default 10000.
+	// Items bounds the items of all subscriptions of a session; subscriptions to more are refused
+	// with code 68, groups of more with code 21. Default 10000.
 	Items int
-	// Fields bounds the fields of a subscription; longer schemas are refused with code 23. Default 1000, as many as the broker knows of
-	// one item.
+	// Fields bounds the fields of a subscription; longer schemas are refused with code 23. Default
+	// 1000, as many as the broker knows of one item.
 	Fields int
-	// SessionMemory is about how much the subscriptions, requests and history of a session may take, in bytes, and as much again the
-	// keys of its COMMAND items. Subscriptions that need more are refused with code 68, before anything is made of them. What waits to
-	// be sent has its own bound, QueueBytes. Default 16 MiB.
+	// SessionMemory is about how much the subscriptions, requests and history of a session may
+	// take, in bytes, and as much again the keys of its COMMAND items. Subscriptions that need more
+	// are refused with code 68, before anything is made of them. What waits to be sent has its own
+	// bound, QueueBytes. Default 16 MiB.
 	SessionMemory int
-	// Memory is about how much all sessions and items may take, in bytes; what the runtime needs besides is not in it, about as much
-	// again if GOMEMLIMIT and GOGC are not set. From three quarters of it on, sessions that hold more than their share get no more;
-	// beyond nine tenths, new sessions are refused with code 6, so that clients come back a little later; when all is used, the sessions
-	// that hold most lose subscriptions. Default 0, which is half of
-	// the memory limit of the runtime (GOMEMLIMIT), or 1 GiB without one.
+	// Memory is about how much all sessions and items may take, in bytes; what the runtime needs
+	// besides is not in it, about as much again if GOMEMLIMIT and GOGC are not set. From three
+	// quarters of it on, sessions that hold more than their share get no more; beyond nine tenths,
+	// new sessions are refused with code 6, so that clients come back a little later; when all is
+	// used, the sessions that hold most lose subscriptions. Default 0, which is half of the memory
+	// limit of the runtime (GOMEMLIMIT), or 1 GiB without one.
 	Memory int
 
 	// PendingRequests bounds the control requests of a session that wait for the Metadata Adapter; more are refused with code 68. Default
@@ -105,8 +107,8 @@ type Limits struct {
 	// UnfilteredBuffer bounds the updates that wait for an item where none may be lost in silence (RAW, unfiltered subscriptions); beyond
 	// it the oldest are dropped, and the client is told how many. Default 10000.
 	UnfilteredBuffer int
-	// QueueBytes is about how much may wait in a session, snapshots aside; beyond it each item that gets an update behaves as if its
-	// buffer was full. Default 4 MiB.
+	// QueueBytes is about how much may wait in a session, snapshots aside; beyond it each item that
+	// gets an update behaves as if its buffer was full. Default 4 MiB.
 	QueueBytes int
 	// HistoryBytes and HistoryTime bound what is kept of a session for a recovery. Defaults 256 KiB, 1 min.
 	HistoryBytes int

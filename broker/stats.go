@@ -95,7 +95,8 @@ func (r *Running) Stats() Stats {
 	}
 }
 
-// AdapterStats is [Stats].Adapters alone. It takes no longer if there are more sessions, so that it may be asked often.
+// AdapterStats is [Stats].Adapters alone. It takes no longer if there are more sessions, so that it
+// may be asked often.
 func (r *Running) AdapterStats() []AdapterStats { return r.adapters.stats() }
 
 func (a *adapters) stats() []AdapterStats {

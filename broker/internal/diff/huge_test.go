@@ -64,7 +64,8 @@ func deBruijn(n int) string {
 	return b.String()[:n]
 }
 
-// TestHuge: no texts take more steps than the bound, whatever their length; and what is found is a difference.
+// TestHuge: no texts take more steps than the bound, whatever their length; and what is found is a
+// difference.
 func TestHuge(t *testing.T) {
 	for name, tt := range hostile() {
 		old, next := tt[0], tt[1]
@@ -73,7 +74,8 @@ func TestHuge(t *testing.T) {
 		}
 		e := new(editor)
 		appendTLCP(e, nil, []byte(old), []byte(next), room(next))
-		// Beyond the bound goes what is begun with the last step: a pass over the text, and the search for a short script.
+		// Beyond the bound goes what is begun with the last step: a pass over the text, and the
+		// search for a short script.
 		if spare := 3 * (len(old) + len(next)); e.steps < -spare {
 			t.Errorf("TLCP, %s: %d steps", name, maxSteps-e.steps)
 		}

@@ -19,7 +19,8 @@ type Delta struct {
 // memos is how many differences are kept: receivers that lag behind by a few events, or have some of them merged, need others.
 const memos = 4
 
-// memo is a difference, or that there is none. It is found while others wait for it, and never changes then.
+// memo is a difference, or that there is none. It is found while others wait for it, and never
+// changes then.
 type memo struct {
 	algorithm provider.DiffAlgorithm
 	old, next string
@@ -35,17 +36,18 @@ func (d *Delta) Order() []provider.DiffAlgorithm { return d.order }
 // an event have the same difference to send, so find, which must always return the same for the same values, is only asked if the last
 // few were others. Who asks for one that is being found waits for it.
 func (d *Delta) Difference(a provider.DiffAlgorithm, old, next string, find func(old, next string) (string, bool)) (text string, ok bool) {
-	m := d.memo(a, old, next)
-	if m == nil {
-		var own bool
-		if m, own = d.newMemo(a, old, next); own {
+	known := d.memo(a, old, next)
+	if known == nil {
+		m, own := d.newMemo(a, old, next)
+		if own {
 			defer close(m.found)
 			m.text, m.ok = find(old, next)
 			return m.text, m.ok
 		}
+		known = m
 	}
-	<-m.found
-	return m.text, m.ok
+	<-known.found
+	return known.text, known.ok
 }
 
 // Known is Difference if that has been found already.
@@ -70,11 +72,12 @@ func (d *Delta) memo(a provider.DiffAlgorithm, old, next string) *memo {
 	return nil
 }
 
-// newMemo takes the place of an old memo, unless another receiver has done so for the same difference.
+// newMemo takes the place of an old memo, unless another receiver has done so for the same
+// difference.
 func (d *Delta) newMemo(a provider.DiffAlgorithm, old, next string) (m *memo, own bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if m := d.memo(a, old, next); m != nil {
+	if m = d.memo(a, old, next); m != nil {
 		return m, false
 	}
 	m = &memo{algorithm: a, old: old, next: next, found: make(chan struct{})}

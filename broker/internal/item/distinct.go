@@ -47,7 +47,8 @@ func (d *distinct) snapshot(s *subscriber) {
 	d.send(s, eosEvent, true)
 }
 
-// lasts returns the snapshot of n events, the same for all who want as many until another event comes.
+// lasts returns the snapshot of n events, the same for all who want as many until another event
+// comes.
 func (d *distinct) lasts(n int) *Snapshot {
 	if d.all == nil {
 		d.all = newSnapshot(slices.Clone(d.history))

@@ -138,8 +138,8 @@ const (
 // Cost is about how many bytes of memory the event takes.
 func (e *Event) Cost() int { return eventCost + cellCost*len(e.Row) + e.Size }
 
-// Pin says that somebody keeps the event when the item may have done with it. Its bytes count for b as
-// long as anybody does, once. Every Pin needs an Unpin with the same budget.
+// Pin says that somebody keeps the event when the item may have done with it. Its bytes count for b
+// as long as anybody does, once. Every Pin needs an Unpin with the same budget.
 func (e *Event) Pin(b *budget.Budget) { pin(&e.pins, b, e.Cost()) }
 
 // Unpin takes back one Pin.
@@ -157,9 +157,9 @@ func unpin(n *atomic.Int32, b *budget.Budget, cost int) {
 	}
 }
 
-// Snapshot is the events of which the snapshot of a DISTINCT or COMMAND item consists, oldest first. It
-// is shared by all receivers and never changes. In COMMAND mode they are the last ones of each key, to
-// be read as ADD whatever their Op and their command column say.
+// Snapshot is the events of which the snapshot of a DISTINCT or COMMAND item consists, oldest
+// first. It is shared by all receivers and never changes. In COMMAND mode they are the last ones of
+// each key, to be read as ADD whatever their Op and their command column say.
 type Snapshot struct {
 	Events []*Event
 	Size   int // of all events

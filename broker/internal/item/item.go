@@ -215,8 +215,8 @@ func (it *item) unlock() {
 	}
 }
 
-// column returns the column of a field that the adapter has named, or that the mode requires; -1 if the
-// item has too many. What only clients name never gets one: see share.
+// column returns the column of a field that the adapter has named, or that the mode requires; -1 if
+// the item has too many. What only clients name never gets one: see share.
 func (it *item) column(name string) int {
 	if col, ok := it.index[name]; ok {
 		return col

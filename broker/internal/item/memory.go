@@ -32,7 +32,8 @@ func (it *item) retire() {
 // slotCost is what the name of an item costs while anything goes on about it.
 func slotCost(name string) int64 { return int64(Cost + 2*len(name)) }
 
-// crowded reports whether memory is short, so that nothing is to be kept in case somebody wants it again.
+// crowded reports whether memory is short, so that nothing is to be kept in case somebody wants it
+// again.
 func crowded(b *budget.Budget) bool { return b.Over(pressure) }
 
 // pressure is the share of the budget from which on memory counts as short.

@@ -7,8 +7,8 @@ import (
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
 )
 
-// schema is where the fields of one list are in the rows of an item. Subscribers of the same list share
-// it, since a list may be long and clients may ask for an item many times.
+// schema is where the fields of one list are in the rows of an item. Subscribers of the same list
+// share it, since a list may be long and clients may ask for an item many times.
 type schema struct {
 	mode  provider.Mode
 	names []string
@@ -17,8 +17,8 @@ type schema struct {
 	at    int // place in item.schemas
 }
 
-// looked is how many of the schemas in use, the newest first, are compared with a list. Clients of one
-// application have few of them; whoever brings more pays for each.
+// looked is how many of the schemas in use, the newest first, are compared with a list. Clients of
+// one application have few of them; whoever brings more pays for each.
 const looked = 16
 
 // share returns the schema for a list of names, for one more user.
@@ -74,8 +74,8 @@ func (c *columns) set(i, col int) {
 	c.mask |= bit(col)
 }
 
-// adopt makes the columns that are new known to the subscribers who have asked for such fields. It takes
-// a binary search for each schema: names that no adapter ever sends cost no more.
+// adopt makes the columns that are new known to the subscribers who have asked for such fields. It
+// takes a binary search for each schema: names that no adapter ever sends cost no more.
 func (it *item) adopt() {
 	if len(it.added) == 0 {
 		return

@@ -11,7 +11,8 @@ import (
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
 )
 
-// TestInventedFields: names that only clients ask for take no columns from those that the adapter sends, whoever came first.
+// TestInventedFields: names that only clients ask for take no columns from those that the adapter
+// sends, whoever came first.
 func TestInventedFields(t *testing.T) {
 	for name, attackers := range map[string]func(i int) []string{
 		"one with many":  func(int) []string { return invented(0, 1000) },
@@ -52,7 +53,8 @@ func TestInventedFields(t *testing.T) {
 				if n := src.Stats().TooManyFields; n != 0 {
 					t.Errorf("%d fields of the adapter were dropped", n)
 				}
-				// f60 has a bit of its own but for key and command: no other event looks like one of it.
+				// f60 has a bit of its own but for key and command: no other event looks like one
+				// of it.
 				if touched > 45 { // those of the columns from the 64th on
 					t.Errorf("%d events seem to be about one field", touched)
 				}
@@ -68,7 +70,8 @@ func invented(i, n int) (names []string) {
 	return names
 }
 
-// TestColumnsArrive: a receiver sees a field from the event on with which the adapter first sends it, also if it has asked twice.
+// TestColumnsArrive: a receiver sees a field from the event on with which the adapter first sends
+// it, also if it has asked twice.
 func TestColumnsArrive(t *testing.T) {
 	f := newFeed(t)
 	src := NewSource(Config{Data: f, Linger: -1})
@@ -192,7 +195,8 @@ func TestBudget(t *testing.T) {
 	}
 }
 
-// TestBudgetRefuses: an item that cannot be paid for is refused, and the adapter does not hear of it.
+// TestBudgetRefuses: an item that cannot be paid for is refused, and the adapter does not hear of
+// it.
 func TestBudgetRefuses(t *testing.T) {
 	b := budget.New(10 * slotCost("i00"))
 	f := newFeed(t)

@@ -28,16 +28,17 @@ type Config struct {
 	// Linger is how long an item stays subscribed after its last subscriber has left. Zero means DefaultLinger; negative, not
 	// at all.
 	Linger time.Duration
-	// MaxLinger bounds the items that stay subscribed without a subscriber: beyond it they are unsubscribed at once,
-	// so that clients who run through names can't have the adapter work for all of them. Zero means DefaultMaxLinger.
+	// MaxLinger bounds the items that stay subscribed without a subscriber: beyond it they are
+	// unsubscribed at once, so that clients who run through names can't have the adapter work for
+	// all of them. Zero means DefaultMaxLinger.
 	MaxLinger int
-	// Budget pays for the items and for what they keep. An item that it cannot pay for is refused; the adapter's
-	// events never are. While most of it is used, no item lingers. Nil has no limit.
+	// Budget pays for the items and for what they keep. An item that it cannot pay for is refused;
+	// the adapter's events never are. While most of it is used, no item lingers. Nil has no limit.
 	Budget *budget.Budget
 	// MaxHistory bounds the events kept of a DISTINCT item, whatever length is asked for. Zero means DefaultMaxHistory.
 	MaxHistory int
-	// MaxFields bounds the different field names that the adapter sends for an item; fields beyond are dropped and counted. Zero means
-	// DefaultMaxFields.
+	// MaxFields bounds the different field names that the adapter sends for an item; fields beyond
+	// are dropped and counted. Zero means DefaultMaxFields.
 	MaxFields int
 	// Logger gets what the source did wrong. Nil discards it.
 	Logger *slog.Logger
@@ -53,15 +54,17 @@ var (
 	ErrMemory = errors.New("item: no memory left for another item")
 )
 
-// Receiver gets the events of an item from the moment of Attach (before it has returned, too) until Detach has returned.
+// Receiver gets the events of an item from the moment of Attach (before it has returned, too) until
+// Detach has returned.
 //
-// Receive is called from one goroutine at a time, in the order of the events, with the item's lock held: it must not block,
-// nor call back into this package. It must not keep the slice; the events it may keep. cols is as long at every call, and a later
-// one is good for the events of earlier calls, too: it knows more of what the adapter has declared, and of the fields it sends.
-// snapshot says that the events are the item's snapshot, or a part of it.
+// Receive is called from one goroutine at a time, in the order of the events, with the item's lock
+// held: it must not block, nor call back into this package. It must not keep the slice; the events
+// it may keep. cols is as long at every call, and a later one is good for the events of earlier
+// calls, too: it knows more of what the adapter has declared, and of the fields it sends. snapshot
+// says that the events are the item's snapshot, or a part of it.
 //
-// Snapshot is called instead, by the same rules, for the events of the snapshot of a DISTINCT or COMMAND item, if there are any: all
-// of them at once. It may keep them.
+// Snapshot is called instead, by the same rules, for the events of the snapshot of a DISTINCT or
+// COMMAND item, if there are any: all of them at once. It may keep them.
 type Receiver interface {
 	Receive(cols Columns, events []*Event, snapshot bool)
 	Snapshot(cols Columns, s *Snapshot)

@@ -55,7 +55,8 @@ type Binding struct {
 	loop  bool        // force_rebind
 	shut  bool        // close the socket at LOOP or END
 	cons  bool        // CONS is due
-	// puzzle is what Run has to find before the next step; set by step, and the session's again when it is solved.
+	// puzzle is what Run has to find before the next step; set by step, and the session's again
+	// when it is solved.
 	puzzle *puzzle
 
 	// Of the goroutine in Run.

@@ -78,13 +78,15 @@ type Config struct {
 	// MaxMessageWait caps the wait for missing messages of a sequence, and is the wait if the client names none. Default 30 s.
 	MaxMessageWait time.Duration
 
-	// MaxItems is how many items the subscriptions of a session may have in all, and MaxFields how many fields each. Defaults 10000,
-	// 1000.
+	// MaxItems is how many items the subscriptions of a session may have in all, and MaxFields how
+	// many fields each. Defaults 10000, 1000.
 	MaxItems, MaxFields int
-	// Memory pays for what sessions and items keep. Default 1 GiB. The manager's items take from it, too.
+	// Memory pays for what sessions and items keep. Default 1 GiB. The manager's items take from
+	// it, too.
 	Memory *budget.Budget
-	// SessionMemory is how many bytes the subscriptions and requests of a session may take, and as much again the keys of its COMMAND
-	// items; what waits to be sent has a bound of its own. Default 16 MiB.
+	// SessionMemory is how many bytes the subscriptions and requests of a session may take, and as
+	// much again the keys of its COMMAND items; what waits to be sent has a bound of its own.
+	// Default 16 MiB.
 	SessionMemory int
 
 	// MaxBuffer caps the events that wait per item in filtered MERGE and DISTINCT subscriptions, and the events kept of a DISTINCT

@@ -20,8 +20,8 @@ func acceptedBy(v tlcp.Version, d tlcp.Diffs) accepted {
 	return accepted{patches: !d.Restricted || d.JSONPatch, texts: !d.Restricted || d.TLCPDiff}
 }
 
-// line appends the U line for the values in the session's scratch space, unless a difference has to be found first. What it does to the
-// client is noted by sent.
+// line appends the U line for the values in the session's scratch space, unless a difference has to
+// be found first. What it does to the client is noted by sent.
 func (q *itemQueue) line(dst []byte) ([]byte, verdict) {
 	s := q.sub.s
 	if !q.differ() {
@@ -30,8 +30,9 @@ func (q *itemQueue) line(dst []byte) ([]byte, verdict) {
 	return tlcp.AppendUpdateDiffs(dst, q.sub.id, q.pos, s.held, s.values, s.diffs), made
 }
 
-// differ puts into the session's scratch space what can be sent instead of the values there; nothing if no field is declared for it. It
-// returns false if a difference has to be found without the lock: it is in Session.puzzle then.
+// differ puts into the session's scratch space what can be sent instead of the values there;
+// nothing if no field is declared for it. It returns false if a difference has to be found without
+// the lock: it is in Session.puzzle then.
 func (q *itemQueue) differ() bool {
 	s := q.sub.s
 	s.diffs = s.diffs[:0]
@@ -50,9 +51,9 @@ func (q *itemQueue) differ() bool {
 	return true
 }
 
-// difference returns what can be sent instead of the value of field i: by the first of the declared algorithms that the client accepts
-// and that makes it shorter. The zero element is none. If it takes too much work to find it with the session's lock held, it is left to
-// the puzzle.
+// difference returns what can be sent instead of the value of field i: by the first of the declared
+// algorithms that the client accepts and that makes it shorter. The zero element is none. If it
+// takes too much work to find it with the session's lock held, it is left to the puzzle.
 func (q *itemQueue) difference(i int, old, next tlcp.Value) (tlcp.Element, *puzzle) {
 	s := q.sub.s
 	d := q.cols.Delta(i)
@@ -90,10 +91,12 @@ func (q *itemQueue) difference(i int, old, next tlcp.Value) (tlcp.Element, *puzz
 	return tlcp.Element{}, nil
 }
 
-// maxInline is how long two values may be in all for their difference to be found with the session's lock held.
+// maxInline is how long two values may be in all for their difference to be found with the
+// session's lock held.
 const maxInline = 4 << 10
 
-// maxTries is for how many differences a line waits. Values that change faster than they can be compared are sent whole.
+// maxTries is for how many differences a line waits. Values that change faster than they can be
+// compared are sent whole.
 const maxTries = 16
 
 // puzzle is a difference to be found.

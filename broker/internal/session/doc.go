@@ -10,6 +10,13 @@
 // from which a recovery repeats them. So there are two stages: events that can change, and lines that cannot. What a line leaves out or
 // gives as a difference refers to the line before, so it is decided when the line is made, and never again.
 //
+// # Memory
+//
+// Everything that a client can have kept is charged to a budget of the broker, of which each session
+// has a part: subscriptions before they are made, by their items and fields; keys, waiting nodes, old
+// values, lines and history as they come and go. Events are shared by sessions and counted once, as
+// long as they wait while much waits; a snapshot is one node, however long. See memory.go.
+//
 // # Goroutines
 //
 // A bound session costs the goroutine in which its transport called Run; an unbound one costs a timer.

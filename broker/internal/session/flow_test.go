@@ -208,7 +208,8 @@ func TestFlood(t *testing.T) {
 	})
 }
 
-// TestFloodOfSnapshots: they do not count for the limits of the queues, nor do they end the session, however many wait.
+// TestFloodOfSnapshots: they do not count for the limits of the queues, nor do they end the
+// session, however many wait.
 func TestFloodOfSnapshots(t *testing.T) {
 	inWorld(t, Config{MaxQueueBytes: 10_000}, func(t *testing.T, w *world) {
 		other := w.create(ws, "")

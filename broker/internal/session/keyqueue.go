@@ -101,8 +101,9 @@ func (k *keyState) forget() {
 // changeCost is about what a change to a waiting snapshot costs besides its event.
 const changeCost = 96
 
-// change takes an event about a key that the client does not have, and of which nothing waits, while the snapshot does: it is about one
-// of the rows that have not been sent yet. The row is sent as the event leaves it, in its place, or not at all after a DELETE.
+// change takes an event about a key that the client does not have, and of which nothing waits,
+// while the snapshot does: it is about one of the rows that have not been sent yet. The row is sent
+// as the event leaves it, in its place, or not at all after a DELETE.
 func (q *itemQueue) change(ev *item.Event) bool {
 	if q.head == nil || q.head.kind != snapshotNode || q.keys[ev.Key] != nil {
 		return false
@@ -157,8 +158,8 @@ func (q *itemQueue) dropChanges() {
 	q.changes = nil
 }
 
-// flushChanges ends the waiting of the snapshot. What is left are events about keys that were not in it: the client was told that
-// events about them were lost.
+// flushChanges ends the waiting of the snapshot. What is left are events about keys that were not
+// in it: the client was told that events about them were lost.
 func (q *itemQueue) flushChanges() {
 	for key, ev := range q.changes {
 		q.dropChange(key)

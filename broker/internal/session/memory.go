@@ -11,13 +11,13 @@ import (
 
 // What things cost, about, in bytes.
 const (
-	// sessionCost is a session with its connection: structures, goroutine, buffers, and the events that may wait
-	// for it uncounted.
+	// sessionCost is a session with its connection: structures, goroutine, buffers, and the events
+	// that may wait for it uncounted.
 	sessionCost = 32 << 10
 	// subscriptionCost is a subscription besides its items and the texts it was made of.
 	subscriptionCost = 1 << 10
-	// itemCost is a subscription's part of an item: a queue, its place among the item's receivers, what the
-	// Metadata Adapter said of it.
+	// itemCost is a subscription's part of an item: a queue, its place among the item's receivers,
+	// what the Metadata Adapter said of it.
 	itemCost = 512
 	// cellCost is one field of one item of a subscription.
 	cellCost = 12
@@ -25,32 +25,37 @@ const (
 	lineCost = 48
 )
 
-// freeQueue is what may wait in a session without being counted for the broker: most of it is sent at once.
+// freeQueue is what may wait in a session without being counted for the broker: most of it is sent
+// at once.
 const freeQueue = 8 << 10
 
-// looseStep is by how much what a session holds besides its subscriptions may differ from what the broker's budget knows of it.
+// looseStep is by how much what a session holds besides its subscriptions may differ from what the
+// broker's budget knows of it.
 const looseStep = 16 << 10
 
-// Shares of the broker's memory. Beyond short, sessions that hold more than their share get no more, their queues are cut to the
-// share, and no item lingers. Beyond scarce there are no new sessions. When all is used, those that hold most lose subscriptions until
-// relieved.
+// Shares of the broker's memory. Beyond short, sessions that hold more than their share get no
+// more, their queues are cut to the share, and no item lingers. Beyond scarce there are no new
+// sessions. When all is used, those that hold most lose subscriptions until relieved.
 const (
 	short    = 0.75
 	scarce   = 0.9
 	relieved = 0.85
 )
 
-// minShare is what every session may have whatever the number of sessions: its share if there are many.
+// minShare is what every session may have whatever the number of sessions: its share if there are
+// many.
 const minShare = 64 << 10
 
-// counts are the figures of a session that the manager's Stats read without its lock. Those of bytes are brought up to date when they
-// have changed by more than looseStep, and when nothing is left to do for the session.
+// counts are the figures of a session that the manager's Stats read without its lock. Those of
+// bytes are brought up to date when they have changed by more than looseStep, and when nothing is
+// left to do for the session.
 type counts struct {
 	queueBytes, historyBytes, loose atomic.Int64
 	sent, filtered, lost            atomic.Int64
 }
 
-// share is what a session may hold while memory is short: its part of the broker's memory, were half of it spread over all sessions.
+// share is what a session may hold while memory is short: its part of the broker's memory, were
+// half of it spread over all sessions.
 func (m *Manager) share() int64 {
 	limit := m.mem.Limit()
 	if limit == 0 {
@@ -90,8 +95,8 @@ func (s *Session) received() {
 	}
 }
 
-// settle tells the budget and the manager what has changed, if it is much, and ends a subscription if the session's keys are too many.
-// The lock is held.
+// settle tells the budget and the manager what has changed, if it is much, and ends a subscription
+// if the session's keys are too many. The lock is held.
 func (s *Session) settle() {
 	if d := s.queueBytes - s.shown; d > looseStep || d < -looseStep {
 		s.show()
@@ -173,8 +178,8 @@ func (sub *subscription) refund() {
 	}
 }
 
-// tooMuch refuses a subscription whose snapshot is more than the session can keep track of, or ends it if it has begun. The lock is
-// held.
+// tooMuch refuses a subscription whose snapshot is more than the session can keep track of, or ends
+// it if it has begun. The lock is held.
 func (sub *subscription) tooMuch() {
 	sub.refused = true
 	if sub.s.subs[sub.id] == sub {
@@ -197,7 +202,8 @@ func (sub *subscription) weight() int64 {
 	return n
 }
 
-// shed ends the subscription of the session that holds most. It returns false if there is none. The lock is held.
+// shed ends the subscription of the session that holds most. It returns false if there is none. The
+// lock is held.
 func (s *Session) shed(why string) bool {
 	var most *subscription
 	weight := int64(-1)
@@ -213,8 +219,8 @@ func (s *Session) shed(why string) bool {
 	return true
 }
 
-// endSubscription ends a subscription at once; its items are given back by the worker. The client is told as if it had unsubscribed. The lock is
-// held.
+// endSubscription ends a subscription at once; its items are given back by the worker. The client
+// is told as if it had unsubscribed. The lock is held.
 func (s *Session) endSubscription(sub *subscription, why string) {
 	s.drop(sub)
 	sub.close()
@@ -240,9 +246,9 @@ func (s *Session) drop(sub *subscription) {
 	s.m.stats.subscriptions.Add(-1)
 }
 
-// relieve has the sessions that hold most lose subscriptions if more than a share of the memory is used, until it is not scarce any
-// more. It does not block, and locks may be held. Close must not be past the sessions: the caller holds the lock of one that is not
-// over, or holds wg up.
+// relieve has the sessions that hold most lose subscriptions if more than a share of the memory is
+// used, until it is not scarce any more. It does not block, and locks may be held. Close must not
+// be past the sessions: the caller holds the lock of one that is not over, or holds wg up.
 func (m *Manager) relieve(beyond float64) {
 	if !m.mem.Over(beyond) || !m.relieving.CompareAndSwap(false, true) {
 		return
@@ -254,7 +260,8 @@ func (m *Manager) relieve(beyond float64) {
 	})
 }
 
-// relieveOnce ends a subscription of the session that holds most and has one; false if there is none that holds more than its share.
+// relieveOnce ends a subscription of the session that holds most and has one; false if there is
+// none that holds more than its share.
 func (m *Manager) relieveOnce() bool {
 	var most *Session
 	held := m.share()

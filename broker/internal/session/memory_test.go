@@ -44,8 +44,8 @@ func greedy(id int, what string) string {
 	return add(id, "MERGE", names(fmt.Sprint("n", id, "-"), 24_000), "f", "LS_snapshot=true")
 }
 
-// TestGreedySubscriptions: a request is refused if what it asks for is too much for a session, before it is made; the session, what else
-// it has, and the others do not suffer.
+// TestGreedySubscriptions: a request is refused if what it asks for is too much for a session,
+// before it is made; the session, what else it has, and the others do not suffer.
 func TestGreedySubscriptions(t *testing.T) {
 	for _, tt := range []struct {
 		name, what string
@@ -120,8 +120,9 @@ func TestHonestSubscriptions(t *testing.T) {
 	})
 }
 
-// TestLargeSnapshots: a session gets what it was allowed to ask for, however large: 1000 items of 40 KB, in each mode that has
-// snapshots, and the memory for it is there once, whether its connection is quick or hangs.
+// TestLargeSnapshots: a session gets what it was allowed to ask for, however large: 1000 items of
+// 40 KB, in each mode that has snapshots, and the memory for it is there once, whether its
+// connection is quick or hangs.
 func TestLargeSnapshots(t *testing.T) {
 	const items, size = 1000, 40_000
 	value := func(i, version int) string { return fmt.Sprintf("%d-%d-", i, version) + strings.Repeat("x", size) }
@@ -138,7 +139,9 @@ func TestLargeSnapshots(t *testing.T) {
 				schema := "key command v"
 				first := w.create(ws, "LS_keepalive_millis=30000")
 				w.ok(first.id(), add(1, tt.mode.String(), tt.groups, schema, "LS_snapshot=true"))
+				first.mu.Lock()
 				first.limit, first.mute = 2, true // and no more is kept of it
+				first.mu.Unlock()
 				put := func(i, version int) {
 					u := provider.Update{Fields: []provider.Field{{Name: "key", Value: provider.T(fmt.Sprint("k", i))},
 						{Name: "command", Value: provider.T("UPDATE")}, {Name: "v", Value: provider.T(value(i, version))}}}
@@ -188,7 +191,8 @@ func TestLargeSnapshots(t *testing.T) {
 	}
 }
 
-// TestStalledReaders: sessions that do not read while everything changes hold no more than the limits say, and the others everything.
+// TestStalledReaders: sessions that do not read while everything changes hold no more than the
+// limits say, and the others everything.
 func TestStalledReaders(t *testing.T) {
 	mem := budget.New(32 << 20)
 	inWorld(t, Config{Memory: mem, MaxQueueBytes: 1 << 20, SessionMemory: 2 << 20}, func(t *testing.T, w *world) {

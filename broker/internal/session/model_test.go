@@ -12,8 +12,9 @@ import (
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/budget"
 )
 
-// TestQueueModel lets random subscriptions of all modes, limits and speeds follow random events: in the end each client has what the
-// item has, unless it was told of a loss, and the budget has everything back (which inWorld checks).
+// TestQueueModel lets random subscriptions of all modes, limits and speeds follow random events: in
+// the end each client has what the item has, unless it was told of a loss, and the budget has
+// everything back (which inWorld checks).
 func TestQueueModel(t *testing.T) {
 	for seed := range uint64(200) {
 		queueModel(t, seed, 120)

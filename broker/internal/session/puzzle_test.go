@@ -10,8 +10,8 @@ import (
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
 )
 
-// TestLongDifference: while the difference of long values is being found, for which no lock is held, the session's requests are served;
-// it is found once for all who need it.
+// TestLongDifference: while the difference of long values is being found, for which no lock is
+// held, the session's requests are served; it is found once for all who need it.
 func TestLongDifference(t *testing.T) {
 	inWorld(t, Config{}, func(t *testing.T, w *world) {
 		var found atomic.Int64
@@ -55,8 +55,8 @@ func TestLongDifference(t *testing.T) {
 	})
 }
 
-// TestValuesFasterThanDifferences: values that change while they are compared are sent whole in the end, and other items are not held up
-// for ever.
+// TestValuesFasterThanDifferences: values that change while they are compared are sent whole in the
+// end, and other items are not held up for ever.
 func TestValuesFasterThanDifferences(t *testing.T) {
 	inWorld(t, Config{}, func(t *testing.T, w *world) {
 		long := strings.Repeat("0123456789", 2000)
@@ -110,7 +110,8 @@ func TestStatsWithoutLocks(t *testing.T) {
 	})
 }
 
-// TestCommandSnapshotChanges: what comes for rows of a snapshot that waits as one is sent in their places.
+// TestCommandSnapshotChanges: what comes for rows of a snapshot that waits as one is sent in their
+// places.
 func TestCommandSnapshotChanges(t *testing.T) {
 	for _, tt := range []struct {
 		name  string

@@ -95,7 +95,8 @@ func (q *itemQueue) Receive(cols item.Columns, events []*item.Event, snapshot bo
 	s.received()
 }
 
-// Snapshot implements item.Receiver. The rows wait as one: what they cost does not depend on their number.
+// Snapshot implements item.Receiver. The rows wait as one: what they cost does not depend on their
+// number.
 func (q *itemQueue) Snapshot(cols item.Columns, rows *item.Snapshot) {
 	s := q.sub.s
 	s.mu.Lock()
@@ -118,7 +119,8 @@ func (q *itemQueue) Snapshot(cols item.Columns, rows *item.Snapshot) {
 	s.received()
 }
 
-// age notes that what the client holds is not the item's state any more, so that nobody else may keep it in memory.
+// age notes that what the client holds is not the item's state any more, so that nobody else may
+// keep it in memory.
 func (q *itemQueue) age() {
 	if q.last != nil && !q.stale {
 		q.stale = true
@@ -160,8 +162,9 @@ func (q *itemQueue) push(ev *item.Event, snapshot bool) {
 	}
 }
 
-// mergeable reports whether the next update of a filtered MERGE queue is merged into the last one that waits: if its buffer is full;
-// and if that is the snapshot, while so much waits that the item's old states are not to be kept for it.
+// mergeable reports whether the next update of a filtered MERGE queue is merged into the last one
+// that waits: if its buffer is full; and if that is the snapshot, while so much waits that the
+// item's old states are not to be kept for it.
 func (q *itemQueue) mergeable() bool {
 	if q.waiting >= q.buffer {
 		return true
@@ -320,8 +323,8 @@ func (q *itemQueue) discard(n *node) {
 	q.sub.s.freeNode(n)
 }
 
-// account adds (sign 1) or takes away (sign -1) what the node costs. An event that waits while hardly anything does is not counted for
-// the broker: it is on its way.
+// account adds (sign 1) or takes away (sign -1) what the node costs. An event that waits while
+// hardly anything does is not counted for the broker: it is on its way.
 func (q *itemQueue) account(n *node, sign int) {
 	s, size := q.sub.s, sign*n.size()
 	s.queueBytes += size
@@ -405,7 +408,8 @@ func (q *itemQueue) limited(n *node) bool {
 	return q.sub.intervals[q.pos-1] > 0 && n.kind == updateNode
 }
 
-// values puts the values of the schema's fields after ev, and those that the client holds, into the session's scratch space.
+// values puts the values of the schema's fields after ev, and those that the client holds, into the
+// session's scratch space.
 func (q *itemQueue) values(ev *item.Event) {
 	s := q.sub.s
 	s.now, s.op = ev, ev.Op

@@ -62,7 +62,8 @@ type Session struct {
 	cursor  int64 // the line up to which the current flow has been written; less than history.last while it is repeated
 	looped  int64 // cursor at the last LOOP: a plain bind confirms as much
 
-	// Memory, see memory.go. mem has what is taken before it is made: subscriptions, requests, lines, history.
+	// Memory, see memory.go. mem has what is taken before it is made: subscriptions, requests,
+	// lines, history.
 	mem      *budget.Budget
 	items    int // of all subscriptions
 	keyBytes int // what their keys cost
@@ -316,7 +317,8 @@ func (s *Session) do(size int64, run func()) bool {
 	return true
 }
 
-// start queues a job, which is done whatever happens to the session. The lock is held, and the session is not over.
+// start queues a job, which is done whatever happens to the session. The lock is held, and the
+// session is not over.
 func (s *Session) start(j job) {
 	s.jobs = append(s.jobs, j)
 	if !s.working {

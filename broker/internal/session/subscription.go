@@ -111,7 +111,7 @@ func (sub *subscription) ask() (code int, text string) {
 	if sub.schema, err = md.Schema(s.ctx, s.user, a.Group, a.Schema, s.id); err != nil {
 		return refused("Schema", err, tlcp.CodeBadGroupForSchema)
 	}
-	if code := sub.checkLists(); code != 0 {
+	if code = sub.checkLists(); code != 0 {
 		return code, tlcp.RequestText(code)
 	}
 	if no := sub.pay(); no != nil {
