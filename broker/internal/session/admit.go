@@ -36,12 +36,13 @@ const (
 	spareAddresses = 10_000
 	// sweepTime is the least time between two searches for addresses that can be forgotten.
 	sweepTime = time.Second
-	// burstFactor is how many seconds' worth of sessions an address may create at once: after a restart all
-	// clients behind one address come back together.
+	// burstFactor is how many seconds' worth of sessions an address may create at once: after a
+	// restart all clients behind one address come back together.
 	burstFactor = 10
 )
 
-// addressOf is what counts as one address: clients have a whole /64 of IPv6. The zero Addr: not known.
+// addressOf is what counts as one address: clients have a whole /64 of IPv6. The zero Addr: not
+// known.
 func addressOf(ip string) netip.Addr {
 	addr, err := netip.ParseAddr(ip)
 	if err != nil {
@@ -204,8 +205,8 @@ func (m *Manager) giveBackPlace(p *place) {
 	}
 }
 
-// gate lets few at a time ask an adapter. Those who wait get their turns by address, so that one with
-// many waiting does not hold up the others.
+// gate lets few at a time ask an adapter. Those who wait get their turns by address, so that one
+// with many waiting does not hold up the others.
 type gate struct {
 	mu      sync.Mutex
 	most    int // at a time
@@ -225,13 +226,14 @@ type lane struct {
 const (
 	maxQueue = 2000 // creations that wait; of one address half of them
 	maxAsks  = 128  // subscriptions that an adapter is asked about at a time
-	// maxQueueTime is how long a client waits that asks without end, queueDefault how long one that does
-	// not say: clients give up after 4 s.
+	// maxQueueTime is how long a client waits that asks without end, queueDefault how long one that
+	// does not say: clients give up after 4 s.
 	maxQueueTime = time.Minute
 	queueDefault = 3 * time.Second
 )
 
-// queueTime is how long a creation may wait for its turn, if its client waits that long for the answer.
+// queueTime is how long a creation may wait for its turn, if its client waits that long for the
+// answer.
 func queueTime(ttl time.Duration) time.Duration {
 	switch {
 	case ttl < 0:
@@ -249,7 +251,8 @@ func (g *gate) full() bool { return g.room > 0 && g.waiting >= g.room }
 // perLane is how many of one address may ask at a time.
 func (g *gate) perLane() int { return max(g.most/2, 1) }
 
-// enter returns when it is one's turn; then leave is due. Nobody waits for longer than wait, if that is positive.
+// enter returns when it is one's turn; then leave is due. Nobody waits for longer than wait, if
+// that is positive.
 func (g *gate) enter(ctx context.Context, addr netip.Addr, wait time.Duration) *refusal {
 	turn, l, no := g.queue(addr)
 	if turn == nil {
@@ -378,7 +381,8 @@ func (g *gate) forget(addr netip.Addr, l *lane) {
 	}
 }
 
-// cut cuts a text to a number of bytes, at the beginning of a character, and keeps nothing of the rest.
+// cut cuts a text to a number of bytes, at the beginning of a character, and keeps nothing of the
+// rest.
 func cut(s string, n int) string {
 	if len(s) <= n {
 		return s

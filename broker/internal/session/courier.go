@@ -2,9 +2,9 @@ package session
 
 import "sync"
 
-// courier takes the messages of all sessions of an Adapter Set to its Metadata Adapter: some at a time,
-// one of each session in turn. So a session with a thousand messages delays one of another by one, and
-// the adapter gets no more of them than it answers.
+// courier takes the messages of all sessions of an Adapter Set to its Metadata Adapter: some at a
+// time, one of each session in turn. So a session with a thousand messages delays one of another by
+// one, and the adapter gets no more of them than it answers.
 type courier struct {
 	wg *sync.WaitGroup // workers; sessions with messages hold it up
 
@@ -16,8 +16,8 @@ type courier struct {
 	turns   []*Session
 }
 
-// maxCalls bounds the messages that the adapter of a set has at a time, maxCallBytes the bytes of messages
-// and subscriptions; a larger one goes alone.
+// maxCalls bounds the messages that the adapter of a set has at a time, maxCallBytes the bytes of
+// messages and subscriptions; a larger one goes alone.
 const (
 	maxCalls     = 256
 	maxCallBytes = 4 << 20

@@ -7,8 +7,8 @@ import (
 	"github.com/lightstreamer-go/lightstreamer/internal/tlcp"
 )
 
-// createError turns what the Metadata Adapter said to a new session into the CONERR for its client, who learns no more than the
-// adapter meant for it.
+// createError turns what the Metadata Adapter said to a new session into the CONERR for its client,
+// who learns no more than the adapter meant for it.
 func (m *Manager) createError(call string, err error) *refusal {
 	m.logged("session: refused by the Metadata Adapter", "call", call, "error", errorText(err))
 	pe, ok := errors.AsType[*provider.Error](err)
@@ -26,7 +26,8 @@ func (m *Manager) createError(call string, err error) *refusal {
 	return refused(ByAdapter, tlcp.CodeMetadataException)
 }
 
-// requestError turns what the Metadata Adapter said to a subscription into code and text of the REQERR.
+// requestError turns what the Metadata Adapter said to a subscription into code and text of the
+// REQERR.
 func requestError(err error, badItems int) (code int, text string) {
 	code = tlcp.CodeMetadataException
 	if pe, ok := errors.AsType[*provider.Error](err); ok {

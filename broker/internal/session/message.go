@@ -87,15 +87,18 @@ func (r *recent) add(n int32) bool {
 	return true
 }
 
-// RequestWait is how long an HTTP request with messages may wait for room: clients send it again after 4 s.
+// RequestWait is how long an HTTP request with messages may wait for room: clients send it again
+// after 4 s.
 const RequestWait = 3 * time.Second
 
-// Message accepts a message for the session it names, or else for def (nil: none), and appends the answer, if one is due. The
-// message is processed later, and its outcome goes to the session's stream connection.
+// Message accepts a message for the session it names, or else for def (nil: none), and appends the
+// answer, if one is due. The message is processed later, and its outcome goes to the session's
+// stream connection.
 //
-// While there is no room for it Message blocks, until ctx ends: then the message is refused. There is room
-// again when the Metadata Adapter has processed others, or the session ends; it does not take another request of
-// the client. A client that promises heartbeats counts as heard for as long.
+// While there is no room for it Message blocks, until ctx ends: then the message is refused. There
+// is room again when the Metadata Adapter has processed others, or the session ends; it does not
+// take another request of the client. A client that promises heartbeats counts as heard for as
+// long.
 func (m *Manager) Message(ctx context.Context, c Client, def *Session, req tlcp.Message, dst []byte) []byte {
 	s := m.find(req.Session, def)
 	if s == nil {
@@ -121,7 +124,8 @@ type denial struct {
 
 func denied(code int) *denial { return &denial{code: code, text: tlcp.RequestText(code)} }
 
-// retryTime is how often a message is tried again while what waits in other sessions leaves no room.
+// retryTime is how often a message is tried again while what waits in other sessions leaves no
+// room.
 const retryTime = 100 * time.Millisecond
 
 // message accepts a message as soon as there is room.
@@ -160,8 +164,8 @@ func (s *Session) unread(n int) {
 	s.wake()
 }
 
-// accept takes a message, or recognises the repetition of one. If there is no room for it, it returns what is closed when there
-// is some.
+// accept takes a message, or recognises the repetition of one. If there is no room for it, it
+// returns what is closed when there is some.
 func (s *Session) accept(req tlcp.Message) (no *denial, room <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -212,9 +216,9 @@ func (s *Session) accept(req tlcp.Message) (no *denial, room <-chan struct{}) {
 	return nil, nil
 }
 
-// roomForEarly reports whether a message may wait for its predecessors. No more than half of the room
-// is for these: the other half drains as fast as the adapter answers, so that a predecessor that is on its way
-// gets in. The lock is held.
+// roomForEarly reports whether a message may wait for its predecessors. No more than half of the
+// room is for these: the other half drains as fast as the adapter answers, so that a predecessor
+// that is on its way gets in. The lock is held.
 func (s *Session) roomForEarly(msg *message) bool {
 	ms, cfg := &s.messages, &s.m.cfg
 	return ms.early == 0 || ms.early < cfg.MaxMessages/2 && ms.earlySize+msg.size() <= cfg.MaxMessageBytes/2 && !s.m.waiting.Over(0.5)
@@ -360,8 +364,8 @@ func (q *sequence) follow() {
 	}
 }
 
-// advance processes the message that is due, skips those that have been waited for long enough, or waits on. The session's lock is
-// held.
+// advance processes the message that is due, skips those that have been waited for long enough, or
+// waits on. The session's lock is held.
 func (q *sequence) advance() {
 	if q.timer != nil {
 		q.timer.Stop()
@@ -424,7 +428,8 @@ func (q *sequence) wait(d time.Duration) {
 	})
 }
 
-// stopMessages gives up what the adapter does not have yet, when the session ends. The session's lock is held.
+// stopMessages gives up what the adapter does not have yet, when the session ends. The session's
+// lock is held.
 func (s *Session) stopMessages() {
 	ms := &s.messages
 	for _, msg := range ms.ready {
