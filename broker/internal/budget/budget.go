@@ -73,6 +73,9 @@ func (b *Budget) Over(share float64) bool {
 	return false
 }
 
+// Full reports whether the limit of b itself is exceeded, as Add may do. It is quicker than Over.
+func (b *Budget) Full() bool { return b != nil && b.limit > 0 && b.used.Load() > b.limit }
+
 // Refused returns how often Take found this budget, not one above it, used up.
 func (b *Budget) Refused() int64 {
 	if b == nil {

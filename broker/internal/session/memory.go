@@ -90,7 +90,7 @@ func (s *Session) holding() int64 {
 // received ends everything that adds to the queues. The lock is held.
 func (s *Session) received() {
 	s.settle()
-	if s.m.mem.Over(1) {
+	if s.m.mem.Full() {
 		s.m.relieve(1)
 	}
 }

@@ -3,6 +3,7 @@ package session
 import (
 	"time"
 
+	"github.com/lightstreamer-go/lightstreamer/broker/internal/budget"
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/item"
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
 	"github.com/lightstreamer-go/lightstreamer/internal/tlcp"
@@ -23,7 +24,7 @@ const (
 type node struct {
 	kind       nodeKind
 	snapshot   bool
-	pinned     bool           // ev counts for the broker's memory
+	pinned     bool           // what waits counts for the broker's memory
 	ev         *item.Event    // updateNode
 	rows       *item.Snapshot // snapshotNode
 	n          int64          // lostNode: how many; snapshotNode: rows sent
@@ -43,6 +44,24 @@ func (n *node) size() int {
 		return nodeCost
 	}
 	return nodeCost + n.ev.Size
+}
+
+func (n *node) pin(b *budget.Budget) {
+	switch {
+	case n.rows != nil:
+		n.rows.Pin(b)
+	case n.ev != nil:
+		n.ev.Pin(b)
+	}
+}
+
+func (n *node) unpin(b *budget.Budget) {
+	switch {
+	case n.rows != nil:
+		n.rows.Unpin(b)
+	case n.ev != nil:
+		n.ev.Unpin(b)
+	}
 }
 
 // live says whether the node is an update that limits apply to; those of a snapshot are the item's state, not its traffic.
@@ -175,9 +194,18 @@ func (q *itemQueue) mergeable() bool {
 
 // replace merges an event into a waiting one: events hold the whole state, so the later one says it all.
 func (q *itemQueue) replace(n *node, ev *item.Event) {
-	q.account(n, -1)
+	s, grown := q.sub.s, ev.Size-n.ev.Size
+	s.queueBytes += grown
+	if n.live() {
+		s.liveBytes += grown
+	}
+	if n.pinned {
+		n.ev.Unpin(s.m.mem)
+	}
+	if n.pinned = s.queueBytes > freeQueue; n.pinned {
+		ev.Pin(s.m.mem)
+	}
 	n.ev = ev
-	q.account(n, 1)
 	q.filtered(1)
 }
 
@@ -333,17 +361,13 @@ func (q *itemQueue) account(n *node, sign int) {
 		s.liveBytes += size
 	}
 	switch {
-	case n.rows != nil && sign > 0:
-		n.rows.Pin(s.m.mem)
-	case n.rows != nil:
-		n.rows.Unpin(s.m.mem)
-	case n.ev == nil:
-	case sign < 0 && n.pinned:
-		n.pinned = false
-		n.ev.Unpin(s.m.mem)
-	case sign > 0 && s.queueBytes > freeQueue:
+	case sign > 0 && s.queueBytes <= freeQueue && n.rows == nil, sign < 0 && !n.pinned:
+	case sign > 0:
 		n.pinned = true
-		n.ev.Pin(s.m.mem)
+		n.pin(s.m.mem)
+	default:
+		n.pinned = false
+		n.unpin(s.m.mem)
 	}
 }
 
