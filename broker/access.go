@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
-	"time"
 
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/sample"
 )
@@ -21,12 +20,14 @@ type access struct {
 	local   netip.Addr          // of the listener, if a connection does not tell its own
 	n       *counters
 	log     *sample.Log
+	audit   *auditor // nil without
 }
 
-func newAccess(cfg *Config, local net.Addr, n *counters) *access {
+func (r *Running) newAccess(local net.Addr) *access {
+	cfg := &r.cfg
 	a := &access{
-		origins: make(map[string]struct{}), hosts: make(map[string]struct{}), local: addrOf(local), n: n,
-		log: sample.New(cfg.Logger, time.Hour, 1),
+		origins: make(map[string]struct{}), hosts: make(map[string]struct{}), local: addrOf(local), n: r.counters,
+		log: r.webPages, audit: r.audit,
 	}
 	for _, o := range cfg.AllowedOrigins {
 		if o == "*" {
@@ -61,7 +62,7 @@ func (a *access) page(r *http.Request) verdict {
 		site := r.Header.Get("Sec-Fetch-Site")
 		v.allowed = a.any || site != "cross-site" && site != "same-site"
 		if !v.allowed {
-			a.refuseOrigin("a page of another site, which sent no Origin")
+			a.refuseOrigin(r, "a page of another site, which sent no Origin")
 		}
 		return v
 	}
@@ -69,13 +70,14 @@ func (a *access) page(r *http.Request) verdict {
 	_, v.credentials = a.origins[origin]
 	v.allowed = v.credentials || a.any || a.sameOrigin(r, origin) || a.overLoopback(r) && fromLoopback(origin)
 	if !v.allowed {
-		a.refuseOrigin(v.origin)
+		a.refuseOrigin(r, v.origin)
 	}
 	return v
 }
 
-func (a *access) refuseOrigin(origin string) {
+func (a *access) refuseOrigin(r *http.Request, origin string) {
 	a.n.origins.Add(1)
+	a.audit.put(AuditEvent{Event: AuditClientRefused, Address: r.RemoteAddr, Origin: origin, By: "AllowedOrigins"})
 	a.log.Warn("origin "+short(origin), "broker: a web page may not use the broker; if it should, allow its origin"+
 		" (Config.AllowedOrigins, lsgo --allowed-origins)", "origin", short(origin))
 }
@@ -139,6 +141,7 @@ func (a *access) host(r *http.Request) bool {
 		return true
 	}
 	a.n.hosts.Add(1)
+	a.audit.put(AuditEvent{Event: AuditClientRefused, Address: r.RemoteAddr, Origin: r.Header.Get("Origin"), By: "AllowedHosts", Text: r.Host})
 	a.log.Warn("host "+short(host), "broker: refused a request for another host; if the broker is to be reached by"+
 		" this name, allow it (Config.AllowedHosts, lsgo --allowed-hosts)", "host", short(host))
 	return false

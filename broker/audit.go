@@ -1,20 +1,27 @@
 package broker
 
 import (
+	"net"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/proxy"
+	"github.com/lightstreamer-go/lightstreamer/broker/internal/session"
 )
 
 // The events of the audit log.
 const (
-	AuditStarted          = "broker.started" // Address is where clients connect
-	AuditStopped          = "broker.stopped" // Text is why, if it has stopped by itself
-	AuditClientRefused    = "client.refused" // a connection or a request, before there is a session
-	AuditSessionCreated   = "session.created"
-	AuditSessionRefused   = "session.refused"   // Code and Text are those that the client got
-	AuditSessionEnded     = "session.ended"     // By is client, adapter, server, limit or expiry
+	AuditStarted        = "broker.started" // Address is where clients connect
+	AuditStopped        = "broker.stopped" // Text is why, if it has stopped by itself
+	AuditClientRefused  = "client.refused" // a connection or a request, before there is a session
+	AuditSessionCreated = "session.created"
+	AuditSessionRefused = "session.refused" // Code and Text are those that the client got
+	AuditSessionEnded   = "session.ended"   // By is client, adapter, server, replaced, expiry or a limit
+	// Requests of a session that a limit has refused, at most one of a session in ten seconds.
+	AuditMessageRefused      = "message.refused"
+	AuditSubscriptionRefused = "subscription.refused"
+
 	AuditAdapterConnected = "adapter.connected" // it is initialised; User is that of its credentials
 	AuditAdapterRefused   = "adapter.refused"   // a peer at an adapter's port that did not become the adapter
 	AuditAdapterLost      = "adapter.lost"
@@ -119,7 +126,7 @@ func (a *auditor) put(e AuditEvent) {
 // admits reports whether there is room for one more refusal in its second. mu is held.
 func (a *auditor) admits(e *AuditEvent) bool {
 	switch e.Event {
-	case AuditClientRefused, AuditSessionRefused, AuditAdapterRefused:
+	case AuditClientRefused, AuditSessionRefused, AuditAdapterRefused, AuditMessageRefused, AuditSubscriptionRefused:
 	default:
 		return true
 	}
@@ -160,6 +167,28 @@ func (a *auditor) close() {
 	case <-a.done:
 	case <-time.After(auditGrace):
 	}
+}
+
+// sessionEvents are the names of what sessions report.
+var sessionEvents = map[session.AuditKind]string{
+	session.SessionCreated: AuditSessionCreated, session.SessionRefused: AuditSessionRefused, session.SessionEnded: AuditSessionEnded,
+	session.MessageRefused: AuditMessageRefused, session.SubscriptionRefused: AuditSubscriptionRefused,
+}
+
+// session notes what a session reports.
+func (a *auditor) session(e session.Audit) {
+	by := e.By.String()
+	if e.By == session.ByLimit && e.Limit != "" {
+		by = e.Limit
+	}
+	addr := e.RemoteIP
+	if e.RemotePort > 0 {
+		addr = net.JoinHostPort(addr, strconv.Itoa(e.RemotePort))
+	}
+	a.put(AuditEvent{
+		Time: e.Time, Event: sessionEvents[e.Kind], Session: e.Session, User: e.User.S, Principal: e.Principal, Address: addr,
+		Forwarded: e.Forwarding, Set: e.Set, By: by, Code: e.Code, Text: e.Text,
+	})
 }
 
 // peers returns what notes the peers at an adapter's port; nil without an audit log.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/lightstreamer-go/lightstreamer/adapter"
 	"github.com/lightstreamer-go/lightstreamer/adaptersxml"
+	"github.com/lightstreamer-go/lightstreamer/broker/internal/budget"
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/session"
 )
@@ -179,18 +180,18 @@ func (c *Config) check() error {
 	return errors.Join(errs...)
 }
 
-// sessions is the part of the configuration that concerns sessions.
-func (c *Config) sessions(sets func(string) *provider.Set) session.Config {
+// sessions is the part of the configuration that concerns sessions, which hold no more memory than there is.
+func (c *Config) sessions(sets func(string) *provider.Set, memory *budget.Budget) session.Config {
 	l := &c.Limits
 	return session.Config{
 		Sets: sets, ServerName: c.ServerName, Keepalive: c.Keepalive, RebindTimeout: c.RebindTimeout, RecoveryTimeout: c.RecoveryTimeout,
 		Linger: c.Linger, Logger: c.Logger,
 		RequestLimit: l.Request, MaxSessions: l.Sessions, MaxSubscriptions: l.Subscriptions, MaxRequests: l.PendingRequests,
-		MaxAddressSessions: l.AddressSessions, SessionRate: l.SessionRate, MaxUserSessions: l.UserSessions,
+		MaxAddressSessions: l.AddressSessions, LoopbackSessions: l.LoopbackConnections, SessionRate: l.SessionRate, MaxUserSessions: l.UserSessions,
 		MaxCreations: l.PendingCreations, MaxMessageBytes: int64(l.PendingMessageBytes), MaxMessageCalls: l.MessageCalls,
 		MaxRequestBytes: int64(l.PendingRequestBytes), MaxWaiting: int64(l.PendingBytes),
 		MaxMessages: l.PendingMessages, MaxSequences: l.Sequences, MaxBuffer: l.Buffer, MaxUnfiltered: l.UnfilteredBuffer,
-		MaxItems: l.Items, MaxFields: l.Fields, SessionMemory: l.SessionMemory, Memory: l.memory(),
+		MaxItems: l.Items, MaxFields: l.Fields, SessionMemory: l.SessionMemory, Memory: memory,
 		MaxQueueBytes: l.QueueBytes, HistoryBytes: l.HistoryBytes, HistoryTime: l.HistoryTime,
 	}
 }

@@ -48,6 +48,7 @@ type gateConfig struct {
 	share        int64          // of it for one address
 	n            *counters
 	log          *sample.Log
+	audit        *auditor // nil without
 }
 
 // address is what one client address has. A nil address is not bounded.
@@ -109,6 +110,7 @@ func (g *gate) Accept() (net.Conn, error) {
 			return c, nil
 		}
 		g.log.Warn(why, "broker: client's connection refused", "peer", nc.RemoteAddr().String(), "reason", why)
+		g.audit.put(AuditEvent{Event: AuditClientRefused, Address: nc.RemoteAddr().String(), By: "connections", Text: why})
 		_ = nc.Close()
 	}
 }

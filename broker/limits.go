@@ -31,7 +31,8 @@ type Limits struct {
 	// AddressRate bounds the new connections in a second of each address that AddressConnections concerns, after
 	// as many at once as that allows; more are closed at once. Default 100, negative: no bound.
 	AddressRate int
-	// LoopbackConnections is what AddressConnections is for others for each loopback address. Zero is no bound:
+	// LoopbackConnections is for each loopback address what AddressConnections and AddressSessions are for others,
+	// and has AddressRate and SessionRate concern it. Zero is no bound:
 	// proxies on the same machine, which are not always configured as such, come from there.
 	LoopbackConnections int
 	// RequestMemory bounds what requests hold that are being read, or answered, and what open connections

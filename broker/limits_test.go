@@ -23,7 +23,7 @@ func TestLimitsAreSettings(t *testing.T) {
 	if cfg.Limits != l {
 		t.Errorf("changed to %+v", cfg.Limits)
 	}
-	s := cfg.sessions(nil)
+	s := cfg.sessions(nil, cfg.Limits.memory())
 	got := []int{
 		s.RequestLimit, s.MaxSessions, s.MaxSubscriptions, s.MaxRequests, s.MaxMessages, s.MaxSequences, s.MaxBuffer, s.MaxUnfiltered,
 		s.MaxQueueBytes, s.HistoryBytes, int(s.HistoryTime), int(s.RebindTimeout), int(s.RecoveryTimeout), int(s.Keepalive), int(s.Linger), s.MaxItems, s.MaxFields, s.SessionMemory,

@@ -33,6 +33,9 @@ type Running struct {
 	adapters *adapters
 	sessions *session.Manager
 	audit    *auditor // nil without
+	memory   *budget.Budget
+	sampled  *sample.Log // what peers can cause at will
+	webPages *sample.Log // the same of web pages, which are told less often
 	cancel   context.CancelFunc
 	log      *slog.Logger
 
@@ -104,14 +107,19 @@ func start(ctx context.Context, cfg Config, inProcess []*provider.Set) (_ *Runni
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	r := &Running{
 		cfg: cfg, listener: listener, monitor: monitor, counters: new(counters), cancel: cancel, log: cfg.Logger,
-		stopping: make(chan struct{}), done: make(chan struct{}),
+		stopping: make(chan struct{}), done: make(chan struct{}), memory: cfg.Limits.memory(),
+		sampled: sample.New(cfg.Logger, time.Minute, 1), webPages: sample.New(cfg.Logger, time.Hour, 1),
 	}
 	r.audit = startAuditor(cfg.Audit)
 	r.adapters = newAdapters(life, cfg, r.audit, r.fail)
 	if clientTLS != nil {
 		r.adapters.certs.add(clientTLS)
 	}
-	r.sessions = session.NewManager(cfg.sessions(r.adapters.set))
+	sessions := cfg.sessions(r.adapters.set, r.memory)
+	if cfg.Audit != nil {
+		sessions.Audit = r.audit.session
+	}
+	r.sessions = session.NewManager(sessions)
 	for _, set := range inProcess {
 		s := r.adapters.newService(set.ID, nil)
 		s.set = set
@@ -121,6 +129,8 @@ func start(ctx context.Context, cfg Config, inProcess []*provider.Set) (_ *Runni
 		r.adapters.close()
 		_ = r.sessions.Close(life) // it has no session yet
 		r.audit.close()
+		r.sampled.Close()
+		r.webPages.Close()
 		cancel()
 		return nil, err
 	}
@@ -157,7 +167,7 @@ func (r *Running) serve(ctx, life context.Context) {
 	pages := r.pages()
 	g := newGate(r.listener, r.gateConfig())
 	r.front = &frontend{
-		cfg: r.cfg, sessions: r.sessions, gate: g, n: r.counters, access: newAccess(&r.cfg, r.listener.Addr(), r.counters),
+		cfg: r.cfg, sessions: r.sessions, gate: g, n: r.counters, access: r.newAccess(r.listener.Addr()),
 	}
 	if r.monitor == nil && !r.cfg.NoMonitoring {
 		r.front.pages = pages
@@ -237,7 +247,7 @@ func (r *Running) gateConfig() gateConfig {
 	cfg := gateConfig{
 		connections: l.Connections, perAddress: l.AddressConnections, perSecond: l.AddressRate, loopback: l.LoopbackConnections,
 		trusted: r.cfg.TrustedProxies, writeTimeout: r.cfg.WriteTimeout, memory: budget.New(int64(l.RequestMemory)),
-		share: int64(l.RequestMemory) / 4, n: r.counters, log: sample.New(r.log, time.Minute, 1),
+		share: int64(l.RequestMemory) / 4, n: r.counters, log: r.sampled, audit: r.audit,
 	}
 	if !r.cfg.NoMonitoring && r.monitor == nil {
 		cfg.spares = monitorPlaces
@@ -254,14 +264,14 @@ func (r *Running) monitorGateConfig() gateConfig {
 	const connections, each, memory = 100, 50, 4 << 20
 	return gateConfig{
 		connections: connections, perAddress: each, loopback: each, writeTimeout: r.cfg.WriteTimeout,
-		memory: budget.New(memory), share: memory / 2, n: new(counters), log: sample.New(r.log, time.Minute, 1),
+		memory: budget.New(memory), share: memory / 2, n: new(counters), log: r.sampled, audit: r.audit,
 	}
 }
 
 // pageHandler serves the pages for monitoring, and nothing else.
 func (r *Running) pageHandler(g *gate, pages map[string]page) http.Handler {
 	f := &frontend{
-		cfg: r.cfg, gate: g, n: r.counters, access: newAccess(&r.cfg, r.monitor.Addr(), r.counters), pages: pages,
+		cfg: r.cfg, gate: g, n: r.counters, access: r.newAccess(r.monitor.Addr()), pages: pages,
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if c := connOf(req); c != nil {
@@ -363,6 +373,8 @@ func (r *Running) stop(life context.Context, served, monitored <-chan struct{}) 
 	}
 	r.audit.put(stopped)
 	r.audit.close()
+	r.sampled.Close()
+	r.webPages.Close()
 	r.cancel()
 	close(r.done)
 }

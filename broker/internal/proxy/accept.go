@@ -47,7 +47,7 @@ func (l *link) acceptOn(ln net.Listener, take func(nc net.Conn)) {
 			if errors.Is(err, net.ErrClosed) || l.ctx.Err() != nil {
 				return
 			}
-			l.refusals.log(l.log.Error, "cannot accept connections", "addr", ln.Addr().String(), "error", err)
+			l.refusals.Error("accept", "cannot accept connections", "addr", ln.Addr().String(), "error", err)
 			l.sleep(wait)
 			wait = min(2*wait, time.Second)
 			continue
@@ -63,7 +63,7 @@ func (l *link) acceptOn(ln net.Listener, take func(nc net.Conn)) {
 // turnedDown notes a peer for which there was never a place.
 func (l *link) turnedDown(nc net.Conn, why error) {
 	l.stats.refused.Add(1)
-	l.refusals.log(l.log.Warn, "connection refused", "peer", nc.RemoteAddr().String(), "reason", why)
+	l.refusals.Warn("refused", "connection refused", "peer", nc.RemoteAddr().String(), "reason", why)
 	l.tellPeer(PeerRefused, nc, "", why.Error())
 }
 
@@ -91,7 +91,7 @@ func (l *link) whitelisted(ctx context.Context, peer net.Addr) error {
 		}
 		found, rerr := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 		if rerr != nil {
-			l.refusals.log(l.log.Warn, "a name of the whitelist cannot be resolved", "host", host, "error", rerr)
+			l.refusals.Warn("whitelist", "a name of the whitelist cannot be resolved", "host", host, "error", rerr)
 		}
 		for _, f := range found {
 			if f.Unmap().WithZone("") == addr {

@@ -151,7 +151,7 @@ func (m *Metadata) closingOver(c *conn, method ari.Method, t *turn, err error) {
 		m.stats.timedOut.Add(1)
 	}
 	if err != nil && !lost {
-		m.failures.log(c.log.Warn, "notification failed", "method", method.String(), "session", secret.Label(t.closing.session), "error", err)
+		m.failures.Warn("closings", "notification failed", "peer", c.raw.RemoteAddr().String(), "method", method.String(), "session", secret.Label(t.closing.session), "error", err)
 	}
 	m.mu.Lock()
 	if !lost {

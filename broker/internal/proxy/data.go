@@ -240,7 +240,7 @@ func (d *Data) outcome(c *conn, what, item string, err error) {
 	case errors.Is(err, errTimeout):
 		d.stats.timedOut.Add(1)
 	}
-	d.failures.log(c.log.Warn, what, "item", bounded(item), "error", err)
+	d.failures.Warn(what, what, "peer", c.raw.RemoteAddr().String(), "item", bounded(item), "error", err)
 	var r *refusal
 	if errors.As(err, &r) && r.Kind == ari.KindFailure {
 		c.fail(fmt.Errorf("%w: %w", ErrFailure, err), "the adapter has failed")

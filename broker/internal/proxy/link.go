@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/lightstreamer-go/lightstreamer/broker/internal/sample"
 	"github.com/lightstreamer-go/lightstreamer/internal/ari"
 )
 
@@ -25,6 +26,12 @@ var (
 
 	// errInitReply is the ErrInit of a remote that was asked to initialise and did not do so.
 	errInitReply = fmt.Errorf("%w", ErrInit)
+)
+
+// Of each line that peers and clients can cause at will, sampleBurst are logged in a sampleTime.
+const (
+	sampleTime  = time.Minute
+	sampleBurst = 10
 )
 
 const (
@@ -52,8 +59,8 @@ type link struct {
 	bounds       []bound // on the requests that are pending, the most urgent first; set before the start
 	log          *slog.Logger
 	stats        counters
-	refusals     sampler // what peers without a remote can have logged
-	failures     sampler // what clients and slow remotes can have logged
+	refusals     *sample.Log // what peers without a remote can have logged
+	failures     *sample.Log // what clients and slow remotes can have logged
 
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -84,6 +91,7 @@ func newLink(cfg Config, ch ari.Channel, dataProvider string, s side) *link {
 	return &link{
 		cfg: cfg, channel: ch, dataProvider: dataProvider, side: s, log: cfg.Logger,
 		ready: make(chan struct{}), done: make(chan struct{}), lost: make(chan error, 1),
+		refusals: sample.New(cfg.Logger, sampleTime, sampleBurst), failures: sample.New(cfg.Logger, sampleTime, sampleBurst),
 	}
 }
 
@@ -216,6 +224,8 @@ func (l *link) run() {
 		l.log.Error("the proxy has ended", "error", err)
 	}
 	l.cancel()
+	l.refusals.Close()
+	l.failures.Close()
 	close(l.done)
 }
 
@@ -253,7 +263,7 @@ func (l *link) dialAll() error {
 		raw, err := l.dial()
 		if err != nil {
 			if l.ctx.Err() == nil {
-				l.refusals.log(l.log.Warn, "cannot connect to the remote adapter", "addr", l.cfg.RemoteAddr, "error", err)
+				l.refusals.Warn("dial", "cannot connect to the remote adapter", "addr", l.cfg.RemoteAddr, "error", err)
 			}
 			continue
 		}
@@ -304,16 +314,16 @@ func (l *link) refused(p *peer, err error) {
 		} else {
 			l.stats.probes.Add(1)
 		}
-		l.refusals.log(l.log.Warn, msg, append(attrs, "times", l.stats.refused.Load())...)
+		l.refusals.Warn(msg, msg, append(attrs, "times", l.stats.refused.Load())...)
 	case errors.Is(err, errInitReply), errors.Is(err, ErrFailure):
 		l.stats.probes.Add(1)
 		l.mu.Lock()
 		l.lastRefusal = err.Error()
 		l.mu.Unlock()
-		l.refusals.log(l.log.Error, "the remote adapter was not initialised; waiting for it to connect again", attrs...)
+		l.refusals.Error("init", "the remote adapter was not initialised; waiting for it to connect again", attrs...)
 	default:
 		l.stats.probes.Add(1)
-		l.refusals.log(l.log.Warn, "connection refused: the peer is no remote adapter of this proxy", append(attrs, "times", l.stats.probes.Load())...)
+		l.refusals.Warn("probe", "connection refused: the peer is no remote adapter of this proxy", append(attrs, "times", l.stats.probes.Load())...)
 	}
 }
 

@@ -169,19 +169,19 @@ func (m *Metadata) refused(c *conn, method ari.Method, err error) error {
 			ClientMessage: provider.Text(r.ClientMessage), Session: r.Session.S,
 		}
 	case errors.Is(err, errTimeout):
-		m.failures.log(c.log.Warn, "request timed out", "method", method.String())
+		m.failures.Warn("timeout", "request timed out", "peer", c.raw.RemoteAddr().String(), "method", method.String())
 		return m.unavailable(method, err)
 	case errors.Is(err, ErrLost), errors.Is(err, ErrFailure), errors.Is(err, ErrClosed):
 		return m.unavailable(method, err)
 	}
-	m.failures.log(c.log.Warn, "reply not understood", "method", method.String(), "error", err)
+	m.failures.Warn("reply", "reply not understood", "peer", c.raw.RemoteAddr().String(), "method", method.String(), "error", err)
 	return &provider.Error{Kind: provider.Generic, Message: fmt.Sprintf("%s: the reply cannot be understood: %v", method, err)}
 }
 
 // logRefusal notes what an adapter should not do. That it refuses is its right, and known to the kernel.
 func (m *Metadata) logRefusal(c *conn, r *refusal) {
 	if r.Kind == ari.KindGeneric || r.Kind == ari.KindFailure {
-		m.failures.log(c.log.Warn, "the remote adapter could not serve a request", "method", r.method.String(), "error", r)
+		m.failures.Warn("request", "the remote adapter could not serve a request", "peer", c.raw.RemoteAddr().String(), "method", r.method.String(), "error", r)
 	}
 }
 

@@ -146,7 +146,7 @@ func (n *notifier) end(err error, reason string) {
 	case c == nil:
 		l.stats.refused.Add(1)
 		l.stats.probes.Add(1)
-		l.refusals.log(n.log.Warn, "connection for notifications dropped", "reason", err)
+		l.refusals.Warn("notify", "connection for notifications dropped", "peer", n.raw.RemoteAddr().String(), "reason", err)
 	default:
 		err = fmt.Errorf("on the connection for notifications: %w", err)
 		if reason == "" {

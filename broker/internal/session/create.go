@@ -161,7 +161,6 @@ func (m *Manager) accepted(
 	if err != nil {
 		m.started(s)
 		s.cancel()
-		s.abort()
 		return nil, 0, m.createError("NotifyNewSession", err)
 	}
 	return s, ttl, nil
@@ -207,7 +206,6 @@ func (m *Manager) newSession(c Client, set *adapterSet, user provider.Text, gran
 		noHead: req.ReduceHead, accepts: acceptedBy(c.Version, req.Diffs), bandwidth: req.MaxBandwidth, heard: time.Now(), subs: make(map[int]*subscription),
 	}
 	s.mem = m.mem.Part(int64(m.cfg.SessionMemory))
-	s.mem.Add(int64(len(user.S)))
 	s.history.mem = s.mem
 	s.ctx, s.cancel = context.WithCancel(m.ctx)
 	s.announced.Add(1)
@@ -237,7 +235,6 @@ func (m *Manager) open(s *Session) *refusal {
 		m.giveBack(s.place)
 		m.mu.Unlock()
 		s.cancel()
-		s.abort()
 		s.set.Metadata.NotifySessionClose(s.id)
 		return no
 	}

@@ -108,7 +108,7 @@ type Stats struct {
 func NewManager(cfg Config) *Manager {
 	cfg = cfg.withDefaults()
 	m := &Manager{
-		cfg: cfg, log: cfg.Logger, mem: cfg.Memory, waiting: cfg.Memory.Part(cfg.MaxWaiting), names: budget.New(maxNames),
+		cfg: cfg, log: cfg.Logger, mem: cfg.Memory, waiting: cfg.Memory.Part(cfg.MaxWaiting), names: cfg.Memory.Part(maxNames),
 		patch: jsonPatch, diff: textDiff, sessions: make(map[string]*Session), starting: make(map[string]*Session),
 		sets: make(map[*provider.Set]*adapterSet), addresses: make(map[netip.Addr]*account), users: make(map[string]int),
 	}

@@ -282,6 +282,3 @@ func (m *Manager) relieveOnce() bool {
 	most.charge(most.loose)
 	return done
 }
-
-// abort gives back what a session holds that has never begun.
-func (s *Session) abort() { s.mem.Add(-int64(len(s.user.S))) }

@@ -382,7 +382,6 @@ func (s *Session) cleanUp() {
 	s.show()
 	s.charge(s.loose)
 	s.mu.Unlock()
-	s.mem.Add(-int64(len(s.user.S)))
 	s.m.mem.Add(-sessionCost)
 	s.set.Metadata.NotifySessionClose(s.id)
 	s.m.forget(s, c)
