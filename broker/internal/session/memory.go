@@ -73,6 +73,15 @@ func (m *Manager) liveLimit() int {
 	return limit
 }
 
+// keyLimit is how many bytes the keys of a session's COMMAND items may cost when more of them come.
+func (s *Session) keyLimit() int {
+	limit := s.m.cfg.SessionMemory
+	if s.m.mem.Over(short) {
+		limit = int(min(int64(limit), s.m.share()))
+	}
+	return limit
+}
+
 // historyLimit is how much of the lines written is kept for a recovery.
 func (m *Manager) historyLimit() int {
 	limit := m.cfg.HistoryBytes

@@ -127,11 +127,14 @@ func (q *itemQueue) Snapshot(cols item.Columns, rows *item.Snapshot) {
 	if q.sub.mode == provider.Command {
 		// The client's keys have to be known from then on.
 		n := len(rows.Events) * keyCost
-		if limit := s.m.cfg.SessionMemory; s.keyBytes+n > limit {
+		if s.keyBytes+n > s.keyLimit() || !s.m.mem.Take(int64(n)) {
 			q.sub.tooMuch()
+			s.m.relieve(scarce)
 			return
 		}
 		q.addKeyBytes(n)
+		s.charged += n
+		s.counts.loose.Store(int64(s.charged))
 	}
 	q.append(s.newNode(node{kind: snapshotNode, snapshot: true, rows: rows, text: rows.Size}))
 	q.schedule()
