@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/lightstreamer-go/lightstreamer/internal/ari"
+	"github.com/lightstreamer-go/lightstreamer/internal/vanish"
 )
 
 // A link is one connection to a proxy, from its first line to its end. A reconnect makes a new one: nothing is shared between two.
@@ -98,7 +99,11 @@ func (l *link) serve(ctx context.Context) error {
 		}
 	})
 	if tcp := tcpOf(l.conn); tcp != nil && l.ackTimeout > 0 {
-		wg.Go(func() { l.watchAcks(tcp, linkCtx.Done()) })
+		wg.Go(func() {
+			if vanish.Watch(tcp, l.ackTimeout, linkCtx.Done()) {
+				l.fail(fmt.Errorf("%w: the proxy's host has acknowledged nothing for %v", ErrDisconnected, l.ackTimeout))
+			}
+		})
 	}
 
 	var err error
@@ -122,7 +127,7 @@ func (l *link) serve(ctx context.Context) error {
 	l.out.close()
 	var last int64 // bytes that the other host may not have got
 	if tcp := tcpOf(l.conn); tcp != nil {
-		last = unacknowledged(tcp)
+		last = vanish.Unacknowledged(tcp)
 	}
 	_ = l.conn.Close() // also ends the reader
 	l.turns.hurry()
@@ -155,29 +160,6 @@ func (l *link) disconnected(what string, err error) error {
 		return fmt.Errorf("%w: %w: %w", ErrDisconnected, ErrTurnedAway, err)
 	}
 	return fmt.Errorf("%w: %w", ErrDisconnected, err)
-}
-
-// watchAcks ends a connection whose other host has vanished, until done is closed.
-func (l *link) watchAcks(tcp *net.TCPConn, done <-chan struct{}) {
-	w := ackWatch{limit: l.ackTimeout}
-	tick := time.NewTicker(max(min(l.ackTimeout/4, time.Second), 10*time.Millisecond))
-	defer tick.Stop()
-	for {
-		select {
-		case <-done:
-			return
-		case <-tick.C:
-		}
-		before := time.Now()
-		a, ok := acknowledged(tcp)
-		if !ok {
-			return // the system cannot tell, or the connection has ended
-		}
-		if w.look(before, time.Now(), a) {
-			l.fail(fmt.Errorf("%w: the proxy's host has acknowledged nothing for %v", ErrDisconnected, l.ackTimeout))
-			return
-		}
-	}
 }
 
 // lost counts what a connection that has ended leaves undone.

@@ -22,35 +22,6 @@ func tcpOf(conn net.Conn) *net.TCPConn {
 	return tcp
 }
 
-// acks is what a system knows of the other host's acknowledgements.
-type acks struct {
-	missing bool          // data has been sent, sent again, and is not acknowledged
-	silence time.Duration // since anything was acknowledged
-}
-
-// ackWatch finds connections whose other host has vanished. It compares what the system tells at two moments: if data was
-// unacknowledged at the first and nothing at all has been acknowledged since, that has been so all the time, even if
-// this process was stopped in between.
-//
-// The system's own time-out (TCP_USER_TIMEOUT) does not tell a host that has vanished from one that is well, and whose
-// proxy does not read for a while: measured on Linux 6.18, with 5 s, a reader that had stopped lost its connection after
-// 5.5 s, although its host acknowledged each probe of the closed window.
-type ackWatch struct {
-	limit time.Duration
-	since time.Time // of the first look at which acknowledgements were missing; zero: none are
-}
-
-// look takes what the system told between two moments, and reports whether the other host is to be given up.
-func (w *ackWatch) look(before, after time.Time, a acks) bool {
-	switch {
-	case !a.missing:
-		w.since = time.Time{}
-	case w.since.IsZero() || a.silence < after.Sub(w.since):
-		w.since = before
-	}
-	return a.missing && before.Sub(w.since) >= w.limit
-}
-
 // ledger remembers how many updates had been written when so many bytes had, as far back as a system's buffer reaches.
 type ledger struct {
 	bytes, updates int64

@@ -20,7 +20,7 @@ const websocket = "github.com/coder/websocket"
 // allowed says what each room may import of this module besides itself, packages below a named room included. Rooms that are not listed
 // may not exist: a new one is a decision, made here.
 var allowed = map[string][]string{
-	"adapter":                  {"adaptersxml", "internal/ari", "internal/secret"},
+	"adapter":                  {"adaptersxml", "internal/ari", "internal/secret", "internal/vanish"},
 	"adapter/adaptertest":      {"adapter", "internal/ari"},
 	"adaptersxml":              {"internal/files", "internal/secret"},
 	"broker":                   {"broker/internal", "adaptersxml", "adapter", "internal/files", "internal/secret", "internal/tlcp", "internal/wsconn"},
@@ -28,7 +28,7 @@ var allowed = map[string][]string{
 	"broker/internal/budget":   {},
 	"broker/internal/sample":   {},
 	"broker/internal/literal":  {"broker/internal/provider"},
-	"broker/internal/proxy":    {"broker/internal/budget", "broker/internal/provider", "broker/internal/sample", "internal/ari", "internal/secret"},
+	"broker/internal/proxy":    {"broker/internal/budget", "broker/internal/provider", "broker/internal/sample", "internal/ari", "internal/secret", "internal/vanish"},
 	"broker/internal/item":     {"broker/internal/budget", "broker/internal/provider"},
 	"broker/internal/diff":     {},
 	"broker/internal/session":  {"broker/internal/budget", "broker/internal/provider", "broker/internal/item", "broker/internal/diff", "broker/internal/sample", "internal/tlcp"},
@@ -37,6 +37,7 @@ var allowed = map[string][]string{
 	"internal/files":           {},
 	"internal/secret":          {},
 	"internal/tlcp":            {},
+	"internal/vanish":          {},
 	"internal/wsconn":          {},
 	"internal/rooms":           {},
 }

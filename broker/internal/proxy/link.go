@@ -406,8 +406,10 @@ func (l *link) serve(c *conn) (inited bool, err error) {
 	if err != nil {
 		c.fail(fmt.Errorf("%w: %w", ErrInit, err), "")
 	}
-	var writing sync.WaitGroup
+	var writing, watching sync.WaitGroup
+	over := make(chan struct{})
 	writing.Go(c.write)
+	watching.Go(func() { c.watchHost(over) })
 	if err == nil {
 		c.open()
 		c.read()
@@ -416,6 +418,8 @@ func (l *link) serve(c *conn) (inited bool, err error) {
 		<-cancelled
 	}
 	writing.Wait()
+	close(over)
+	watching.Wait()
 	c.closeMate()
 	c.stopTimers()
 	if c.parting {

@@ -1,13 +1,16 @@
 package proxy
 
 import (
+	"fmt"
 	"net"
 	"time"
+
+	"github.com/lightstreamer-go/lightstreamer/internal/vanish"
 )
 
 const (
-	// vanishedTime is how long the other end of a TCP connection may be gone before that is noticed by
-	// the system: what is sent stays unacknowledged, or, where nothing is sent, so do probes.
+	// vanishedTime is how long the other host of a TCP connection may be gone before that is noticed:
+	// what is sent stays unacknowledged, or, where nothing is sent, so do the system's probes.
 	vanishedTime  = 15 * time.Second
 	probeInterval = 5 * time.Second
 )
@@ -23,8 +26,14 @@ func watchSocket(nc net.Conn) error {
 	if !ok {
 		return nil
 	}
-	if err := t.SetKeepAliveConfig(probes); err != nil {
-		return err
+	return t.SetKeepAliveConfig(probes)
+}
+
+// watchHost ends a connection whose peer's host has vanished, until done is closed. A peer that is well,
+// and only does not read, is not concerned: it may have been stopped for a while.
+func (c *conn) watchHost(done <-chan struct{}) {
+	t, ok := c.raw.(*net.TCPConn)
+	if ok && vanish.Watch(t, vanishedTime, done) {
+		c.fail(fmt.Errorf("%w: its host has acknowledged nothing for %v", ErrLost, vanishedTime), "")
 	}
-	return boundSilence(t)
 }
