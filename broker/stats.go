@@ -80,6 +80,12 @@ type AdapterStats struct {
 	Requests      int64     // sent to it
 	TimedOut      int64     // requests it did not answer in time
 	Notifications int64     // got from it: updates, and the other events of items
+
+	Waiting       int64  // requests that wait to be sent, until others are answered
+	Probes        int64  // peers at its port that were no adapter: silence, wrong credentials, a failed initialization
+	SecondRemotes int64  // adapters turned down because one was connected
+	MaybeLost     int64  // items whose clients were told that updates may be missing, once for each lost connection
+	LastRefusal   string // why an adapter could not be initialized, the last time; empty: that has not happened
 }
 
 // Stats counts. It reads a few figures of each session; nothing waits for it.
@@ -114,6 +120,8 @@ func (a *adapters) stats() []AdapterStats {
 			one.Connections, one.Notifications = counted.Connections, counted.Notifications
 			one.TLSRefused = counted.TLSRefused
 			one.Requests, one.TimedOut = counted.Requests, counted.TimedOut
+			one.Waiting, one.Probes, one.SecondRemotes = counted.Waiting, counted.Probes, counted.Seconds
+			one.MaybeLost, one.LastRefusal = counted.MaybeLost, counted.LastRefusal
 			if r := s.responder; r != nil && one.DataAdapter == "" {
 				one.Requests += r.requests.Load()
 				one.TimedOut += r.timeouts.Load()

@@ -219,7 +219,7 @@ func TestUnsubscribeDuringLoss(t *testing.T) {
 
 func TestRepliesInAnyOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d, ln := startData(t, proxy.DataConfig{})
+		d, ln := startData(t, proxy.DataConfig{MaxPendingRequests: 100})
 		r := connectData(t, ln)
 		var ids []string
 		seen := map[string]bool{}
