@@ -184,7 +184,7 @@ func set(f *kong.Flag, value any, dir string) error {
 	switch v := value.(type) {
 	case string:
 		text = v
-		if f.Tag.Has("file") && text != "" && !filepath.IsAbs(text) {
+		if f.Tag.Has("file") && text != "" && text != "-" && !filepath.IsAbs(text) {
 			text = filepath.Join(dir, text)
 		}
 	case int64:
@@ -253,7 +253,7 @@ func (c *configuration) print() ([]byte, error) {
 	for _, f := range c.flags {
 		value := f.Target.Interface()
 		switch {
-		case f.Tag.Has("file") && f.Target.String() != "":
+		case f.Tag.Has("file") && f.Target.String() != "" && f.Target.String() != "-":
 			path, err := filepath.Abs(f.Target.String())
 			if err != nil {
 				return nil, err

@@ -214,7 +214,7 @@ func TestSettingsReachTheBroker(t *testing.T) {
 	places := map[string]string{
 		"monitoring": "NoMonitoring",
 		// Not plain data of the broker's.
-		"adapters": "", "tls-certificate": "", "tls-key": "", "tls-client-ca": "", "tls-client-auth": "", "tls-min-version": "", "json": "", "log": "",
+		"adapters": "", "tls-certificate": "", "tls-key": "", "tls-client-ca": "", "tls-client-auth": "", "tls-min-version": "", "audit": "", "json": "", "log": "",
 	}
 	s, flags := serveFlags(t)
 	base := s.config()

@@ -82,6 +82,18 @@ func (s *serving) run(ctx context.Context) error {
 	cfg.Sets = sets
 	cfg.Logger = slog.New(heard)
 	cfg.TLSFiles = s.tlsFiles(s.tlsReloaded)
+	if s.Audit != "" {
+		audit, err := openAudit(s.Audit, s.to.out, s.tell.problem)
+		if err != nil {
+			return err
+		}
+		cfg.Audit = audit.event
+		following, endFollowing := context.WithCancel(ctx)
+		var wg sync.WaitGroup
+		wg.Go(func() { audit.follow(following) })
+		defer wg.Wait()
+		defer endFollowing()
+	}
 	// The broker is to end with Close, not with ctx: Close tells when.
 	if s.running, err = broker.Start(context.WithoutCancel(ctx), cfg); err != nil {
 		return explain(err, map[portNumber]string{s.HTTP.port(): "--http"})

@@ -73,7 +73,8 @@ type settings struct {
 	MaxPendingBytes        int `group:"Limits:" to:"Limits.PendingBytes" default:"67108864" min:"1" help:"About how many bytes messages and control requests may have that wait in all sessions."`
 	MaxMessageCalls        int `group:"Limits:" to:"Limits.MessageCalls" default:"8" min:"1" help:"Messages of a session that the Metadata Adapter has at a time."`
 
-	JSON bool `name:"json" help:"Write one JSON object a line, for scripts: listening, adapter, reload, problem, stopped."`
+	Audit string `file:"" placeholder:"FILE" help:"Append to FILE who came from where, was refused why and ended by whom, one JSON object a line; -: to the standard output. Opened again on SIGHUP, and when it was renamed."`
+	JSON  bool   `name:"json" help:"Write one JSON object a line, for scripts: listening, adapter, reload, problem, stopped."`
 }
 
 // check finds what concerns more than one setting.

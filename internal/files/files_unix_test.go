@@ -52,3 +52,30 @@ func TestReadTakesRegularFilesOnly(t *testing.T) {
 		}
 	}
 }
+
+func TestAppend(t *testing.T) {
+	dir := t.TempDir()
+	name, pipe := filepath.Join(dir, "log"), filepath.Join(dir, "pipe")
+	for range 2 {
+		f, err := files.Append(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteString("x"); err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+	}
+	info, err := os.Stat(name)
+	if err != nil || info.Size() != 2 || info.Mode() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, other := range []string{pipe, dir, "/dev/null"} {
+		if f, err := files.Append(other); !errors.Is(err, files.ErrNotRegular) || !strings.Contains(err.Error(), "append to "+other) {
+			t.Errorf("%s: %v, %v", other, f, err)
+		}
+	}
+}
