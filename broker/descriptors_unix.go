@@ -14,7 +14,7 @@ func descriptorLimit() int {
 		return 0
 	}
 	const much = 1 << 30 // also stands for infinity
-	return int(min(limit.Cur, much))
+	return int(min(uint64(limit.Cur), much)) //nolint:unconvert // the type differs between systems
 }
 
 // descriptor returns the number of a connection's descriptor; -1 if it has none. The system gives
