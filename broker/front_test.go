@@ -390,8 +390,16 @@ func TestHostileSockets(t *testing.T) {
 			wg.Wait()
 		})
 	}
-	if st := d.Stats().Front; st.Sockets < 2 || st.RequestTimeouts < 1 {
-		t.Errorf("stats %+v", st)
+	// A cut is counted a moment after the client has seen it.
+	for deadline := time.Now().Add(patience); ; <-time.After(time.Millisecond) {
+		st := d.Stats().Front
+		if st.Sockets >= 2 && st.RequestTimeouts >= 1 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Errorf("stats %+v", st)
+			break
+		}
 	}
 	t.Run("never a session", func(t *testing.T) {
 		conn := connectTo(t, startDemo(t, Config{IdleTimeout: 200 * time.Millisecond}))

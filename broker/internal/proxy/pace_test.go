@@ -345,7 +345,10 @@ func TestRequestsFailAlone(t *testing.T) {
 		text := strings.Repeat("x", 48_000)
 		var calls []<-chan error
 		for range 100 {
-			calls = append(calls, background(func() error { _, err := m.NotifyMessage(t.Context(), provider.T("u"), "S", text); return err }))
+			calls = append(calls, background(func() error {
+				_, err := m.NotifyMessage(t.Context(), provider.T("u"), "S", text)
+				return err
+			}))
 		}
 		synctest.Wait()
 		m.NotifyTablesClose("S", []provider.Table{table})
@@ -361,7 +364,8 @@ func TestRequestsFailAlone(t *testing.T) {
 			t.Errorf("%s after NTC", method)
 		}
 		synctest.Wait()
-		if got := m.Stats(); got.TimedOut != 100 || m.Err() != nil {
+		// What has left and is not answered for a minute is counted, too: that may be the last two.
+		if got := m.Stats(); got.TimedOut < 100 || got.Connections != 1 || m.Err() != nil {
 			t.Errorf("%+v, %v", got, m.Err())
 		}
 	})
