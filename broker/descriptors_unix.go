@@ -13,7 +13,7 @@ func descriptorLimit() int {
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
 		return 0
 	}
-	const much = 1 << 30 // also stands for infinity
+	const much = 1 << 30                     // also stands for infinity
 	return int(min(uint64(limit.Cur), much)) //nolint:unconvert // the type differs between systems
 }
 

@@ -239,7 +239,7 @@ func TestMergeWithin(t *testing.T) {
 		if _, err := MergeWithin(r, slices.Clone(grown), limit); err == nil {
 			t.Error("taken")
 		}
-	}); allocs > 8 {
+	}); allocs > 16 { // of a few bytes each; the race detector has its own
 		t.Errorf("%v allocations for a refusal", allocs)
 	}
 	same := make([]Element, 2)
