@@ -113,6 +113,10 @@ func appendMetrics(b []byte, s Stats) []byte {
 	adapters("counter", "adapter_connections_total", "Connections of the adapter.", func(a *AdapterStats) float64 { return float64(a.Connections) })
 	adapters("counter", "adapter_requests_total", "Requests sent to the adapter.", func(a *AdapterStats) float64 { return float64(a.Requests) })
 	adapters("counter", "adapter_timeouts_total", "Requests not answered in time.", func(a *AdapterStats) float64 { return float64(a.TimedOut) })
+	adapters("gauge", "adapter_waiting_requests", "Requests that wait to be sent.", func(a *AdapterStats) float64 { return float64(a.Waiting) })
+	adapters("counter", "adapter_probes_total", "Peers at the adapter's port that were no adapter.", func(a *AdapterStats) float64 { return float64(a.Probes) })
+	adapters("counter", "adapter_second_remotes_total", "Adapters turned down because one was connected.", func(a *AdapterStats) float64 { return float64(a.SecondRemotes) })
+	adapters("counter", "adapter_maybe_lost_total", "Items whose clients were told that updates may be missing.", func(a *AdapterStats) float64 { return float64(a.MaybeLost) })
 	adapters("counter", "adapter_notifications_total", "Events of items got from the adapter.", func(a *AdapterStats) float64 { return float64(a.Notifications) })
 	return bytes.ToValidUTF8(b, []byte("\uFFFD"))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -30,6 +31,8 @@ type service struct {
 
 	// sides are the adapters behind proxies. The slice changes, with adapters.mu held, only while the set starts.
 	sides []*side
+	// split holds the pairs of addresses of which it was said that adapters of the set come from both; adapters.mu.
+	split map[[2]netip.Addr]bool
 	// listeners are those of the data proxies, which may never be started; closing them twice does no harm.
 	listeners []net.Listener
 }
@@ -45,8 +48,9 @@ type side struct {
 	err    error         // why; read after served
 
 	// Guarded by adapters.mu.
-	remote  remote // nil until it is started
-	missing bool   // it had no remote yet, and the broker is not ready without
+	remote  remote     // nil until it is started
+	missing bool       // it had no remote yet, and the broker is not ready without
+	peer    netip.Addr // where its last remote has connected from; invalid: none has, or it was dialed
 }
 
 // remote is what a proxy has for its owner, whichever kind it is.
@@ -139,6 +143,7 @@ func (s *service) metadata(control provider.Control) (metadataSide, error) {
 		return metadataSide{}, err
 	}
 	side := s.add(p, cfg.Config)
+	cfg.OnConnected = func(peer net.Addr) { s.cameFrom(side, peer) }
 	m, err := proxy.StartMetadata(s.ctx, cfg)
 	if err != nil {
 		closeListener(cfg.Listener)
@@ -156,6 +161,7 @@ func (s *service) data(p *adaptersxml.Provider, late *lateData) (start func() er
 		return nil, err
 	}
 	side := s.add(p, cfg.Config)
+	cfg.OnConnected = func(peer net.Addr) { s.cameFrom(side, peer) }
 	s.listeners = append(s.listeners, cfg.Listener, cfg.NotifyListener)
 	return func() error {
 		d, err := proxy.StartData(s.ctx, cfg)
@@ -225,6 +231,56 @@ func (s *service) arrived(side *side) {
 		side.missing = false
 		s.a.awaitLocked(-1)
 	}
+}
+
+// maxSplit bounds the pairs of addresses that a set may warn of.
+const maxSplit = 100
+
+// cameFrom warns if the adapters of a set connect from different machines: two processes may be competing for it, and each have
+// a part. It is called by the proxies' readers.
+func (s *service) cameFrom(side *side, peer net.Addr) {
+	at, err := netip.ParseAddrPort(peer.String())
+	if err != nil || side.at.RemoteAddr != "" {
+		return
+	}
+	from := at.Addr().Unmap().WithZone("")
+	if from.IsLoopback() {
+		from = netip.IPv6Loopback()
+	}
+	for _, other := range s.newlySplit(side, from) {
+		s.a.cfg.Logger.Warn("broker: adapters of one set have connected from different addresses; if that is not meant, stop one of the two",
+			"adapter_set", s.set.ID, "adapter", side.label, "from", from.String(), "other_adapter", other.label, "other_from", other.addr.String())
+	}
+}
+
+type elsewhere struct {
+	label string
+	addr  netip.Addr
+}
+
+// newlySplit notes where the remote of a side is, and returns those that are elsewhere, of which nothing was said yet.
+func (s *service) newlySplit(side *side, from netip.Addr) (found []elsewhere) {
+	s.a.mu.Lock()
+	defer s.a.mu.Unlock()
+	side.peer = from
+	for _, other := range s.sides {
+		if !other.peer.IsValid() || other.peer == from || other.remote == nil || other.remote.Connected().IsZero() {
+			continue
+		}
+		pair := [2]netip.Addr{from, other.peer}
+		if other.peer.Less(from) {
+			pair[0], pair[1] = pair[1], pair[0]
+		}
+		if s.split[pair] || len(s.split) >= maxSplit {
+			continue
+		}
+		if s.split == nil {
+			s.split = make(map[[2]netip.Addr]bool)
+		}
+		s.split[pair] = true
+		found = append(found, elsewhere{other.label, other.peer})
+	}
+	return found
 }
 
 // cause tells why a proxy has ended. An adapter in this process may know it better: what it has failed of, or refused.

@@ -39,6 +39,12 @@ type AdapterStats struct {
 	Requests      int64     // sent to it
 	TimedOut      int64     // requests it did not answer in time
 	Notifications int64     // got from it: updates, and the other events of items
+
+	Waiting       int64  // requests that wait to be sent, until others are answered
+	Probes        int64  // peers at its port that were no adapter: silence, wrong credentials, a failed initialization
+	SecondRemotes int64  // adapters turned down because one was connected
+	MaybeLost     int64  // items whose clients were told that updates may be missing, once for each lost connection
+	LastRefusal   string // why an adapter could not be initialized, the last time; empty: that has not happened
 }
 
 // Stats counts. It takes the lock of each session in turn, for a short time.
@@ -66,6 +72,8 @@ func (a *adapters) stats() []AdapterStats {
 			one.Connected = !one.Since.IsZero()
 			one.Connections, one.Notifications = counted.Connections, counted.Notifications
 			one.Requests, one.TimedOut = counted.Requests, counted.TimedOut
+			one.Waiting, one.Probes, one.SecondRemotes = counted.Waiting, counted.Probes, counted.Seconds
+			one.MaybeLost, one.LastRefusal = counted.MaybeLost, counted.LastRefusal
 			if r := s.responder; r != nil && one.DataAdapter == "" {
 				one.Requests += r.requests.Load()
 				one.TimedOut += r.timeouts.Load()

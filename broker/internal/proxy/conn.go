@@ -158,6 +158,7 @@ func (l *link) readLines(nc net.Conn, handle func([]byte), ending, inited func()
 			buf.Split(long)
 			buf = long
 			in.silence = l.cfg.KeepaliveTimeout
+			_ = nc.SetReadDeadline(time.Time{}) // that of watchMate
 			space = buf.Space()
 		} else if opening {
 			space = space[:min(len(space), openingRead)]
@@ -167,7 +168,7 @@ func (l *link) readLines(nc net.Conn, handle func([]byte), ending, inited func()
 		switch {
 		case n > 0 || err == nil:
 		case errors.Is(err, os.ErrDeadlineExceeded) && opening:
-			// Set for the other connection of a pair, by watchMate.
+			// watchMate has woken the reader.
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return "keepalive timeout", fmt.Errorf("%w: nothing came for %v", ErrLost, l.cfg.KeepaliveTimeout)
 		default:
@@ -202,6 +203,7 @@ func (r *reader) read(into []byte) (int, error) {
 			return n, err
 		}
 		switch now := time.Now(); {
+		case now.Before(deadline): // watchMate was late
 		case now.Sub(deadline) > lateTimer && look < catchUp:
 			look = catchUp // once
 			deadline, again = now.Add(look), false

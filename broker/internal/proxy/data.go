@@ -24,7 +24,7 @@ type DataConfig struct {
 	// before the first remote, "connected", and "reconnecting" after a loss.
 	StatusItem string
 	// MaxPendingRequests bounds the SUB and USB that are sent and not answered; further ones wait, as long as it takes, and
-	// owners take turns. Zero: a bound that follows the remote, from 128 up to 4000 as it answers in good time.
+	// owners take turns. Zero: a bound that follows the remote, from 64 up to 4000 as it answers in good time.
 	MaxPendingRequests int
 }
 

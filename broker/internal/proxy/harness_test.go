@@ -47,14 +47,38 @@ func (l *memListener) Close() error {
 
 func (l *memListener) Addr() net.Addr { return &net.UnixAddr{Name: "memory", Net: "memory"} }
 
-func (l *memListener) dial() (net.Conn, error) {
+func (l *memListener) dial() (net.Conn, error) { return l.dialFrom("") }
+
+// from is a connection whose peer has an address.
+type from struct {
+	net.Conn
+	addr string
+}
+
+func (f from) RemoteAddr() net.Addr { return &net.UnixAddr{Name: f.addr, Net: "memory"} }
+
+// dialFrom dials with an address, host:port; empty means that of a pipe.
+func (l *memListener) dialFrom(addr string) (net.Conn, error) {
 	ours, theirs := net.Pipe()
+	if addr != "" {
+		theirs = from{theirs, addr}
+	}
 	select {
 	case l.conns <- theirs:
 		return ours, nil
 	case <-l.down:
 		return nil, errors.New("connection refused")
 	}
+}
+
+// connectFrom dials the proxy with an address.
+func connectFrom(t *testing.T, ln *memListener, addr string) *remote {
+	t.Helper()
+	nc, err := ln.dialFrom(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newRemote(t, nc)
 }
 
 // remote is the other end of a connection: it says and expects lines as they stand on the wire.

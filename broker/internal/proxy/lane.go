@@ -13,7 +13,7 @@ const (
 	// configured.
 	maxUnanswered = 4000
 	// firstWindow is where a lane begins that follows its remote.
-	firstWindow = 128
+	firstWindow = 64
 )
 
 // bound says which requests make up a lane, and how many of them may be unanswered.
@@ -32,7 +32,8 @@ type lane struct {
 	fairQueue
 	window, most int
 	follow       bool
-	held         int // sent and not answered
+	fastest      time.Duration // answer so far; 0: there was none
+	held         int           // sent and not answered
 }
 
 func newLane(b bound) *lane {
@@ -46,13 +47,19 @@ func newLane(b bound) *lane {
 	return l
 }
 
-// answered has the window follow how long an answer has taken, in a time of timeout, 0 for no limit.
+// answered has the window follow how long an answer has taken, in a time of timeout, 0 for no limit. What counts is how much
+// longer it took than the fastest one, which is about how long the request has waited for others at the remote.
 func (l *lane) answered(took, timeout time.Duration) {
-	switch {
-	case !l.follow:
-	case timeout <= 0 || took < timeout/4:
+	if !l.follow {
+		return
+	}
+	if l.fastest == 0 || took < l.fastest {
+		l.fastest = max(took, 1)
+	}
+	switch queued := took - l.fastest; {
+	case timeout <= 0 || queued < timeout/8:
 		l.window = min(l.window+1, l.most)
-	case took > timeout/2:
+	case queued > timeout/4:
 		l.window = max(l.window-1, firstWindow)
 	}
 }

@@ -263,11 +263,12 @@ func (c *conn) initReply(l ari.Line) {
 	c.link.becameReady(c)
 }
 
-// watchMate begins to limit the silence of the other connection of the pair, whose reader may be waiting already.
+// watchMate wakes the reader of the other connection of the pair, which may be waiting: what holds for its lines and its
+// silence has changed.
 func (c *conn) watchMate() {
 	c.link.mu.Lock()
 	defer c.link.mu.Unlock()
-	if k := c.link.cfg.KeepaliveTimeout; k > 0 && c.mate != nil {
-		_ = c.mate.nc.SetReadDeadline(time.Now().Add(k))
+	if c.mate != nil {
+		_ = c.mate.nc.SetReadDeadline(time.Now())
 	}
 }
