@@ -84,6 +84,7 @@ func checkPath(path string) (files int, problems []*adaptersxml.Problem, err err
 		problems = append(problems, found...)
 		if set != nil {
 			sets = append(sets, set)
+			problems = append(problems, onTheServer(set)...)
 		}
 	}
 	return len(names), append(problems, adaptersxml.Problems(adaptersxml.CheckSets(sets...))...), nil

@@ -99,6 +99,9 @@ func (s *serving) run(ctx context.Context) error {
 		return explain(err, map[portNumber]string{s.HTTP.port(): "--http"})
 	}
 	s.tell.listening(s.served())
+	for _, p := range exposed(s.settings, sets, s.running.Adapters()) {
+		s.tell.problem(p)
+	}
 
 	watching, endWatching := context.WithCancel(ctx)
 	defer endWatching()

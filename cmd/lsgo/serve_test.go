@@ -26,7 +26,7 @@ func setXML(id string, port int) string {
   <data_provider name="FEED">
     <adapter_class>ROBUST_PROXY_FOR_REMOTE_ADAPTER</adapter_class>
     <classloader>log-enabled</classloader>
-    <param name="request_reply_port">%d</param>
+    <param name="request_reply_port">%d</param><param name="connection_recovery_timeout_millis">1000</param>
   </data_provider>
 </adapters_conf>
 `, id, port)
