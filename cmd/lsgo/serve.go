@@ -83,9 +83,9 @@ func (s *serving) run(ctx context.Context) error {
 	cfg.Logger = slog.New(heard)
 	cfg.TLSFiles = s.tlsFiles(s.tlsReloaded)
 	if s.Audit != "" {
-		audit, err := openAudit(s.Audit, s.to.out, s.tell.problem)
-		if err != nil {
-			return err
+		audit, openErr := openAudit(s.Audit, s.to.out, s.tell.problem)
+		if openErr != nil {
+			return openErr
 		}
 		cfg.Audit = audit.event
 		following, endFollowing := context.WithCancel(ctx)
