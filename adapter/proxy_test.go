@@ -20,10 +20,12 @@ type proxy struct {
 	t     *testing.T
 	conns chan net.Conn
 	down  chan struct{} // closed: nobody listens
+
+	patience time.Duration // how long a connection is waited for
 }
 
 func newProxy(t *testing.T) *proxy {
-	return &proxy{t: t, conns: make(chan net.Conn, 8), down: make(chan struct{})}
+	return &proxy{t: t, conns: make(chan net.Conn, 8), down: make(chan struct{}), patience: 2 * time.Minute}
 }
 
 var errRefused = errors.New("connection refused")
@@ -55,8 +57,8 @@ func (p *proxy) acceptRaw() *peer {
 	select {
 	case conn := <-p.conns:
 		return newPeer(p.t, conn)
-	case <-time.After(time.Minute):
-		p.t.Fatal("no connection within a minute")
+	case <-time.After(p.patience):
+		p.t.Fatalf("no connection within %v", p.patience)
 		return nil
 	}
 }
