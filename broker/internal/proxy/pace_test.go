@@ -361,7 +361,8 @@ func TestRequestsFailAlone(t *testing.T) {
 			t.Errorf("%s after NTC", method)
 		}
 		synctest.Wait()
-		if got := m.Stats(); got.TimedOut != 100 || m.Err() != nil {
+		// Of NTC and NSC there may have been room for, which then have no answer in time either.
+		if got := m.Stats(); got.TimedOut < 100 || got.Waiting != 0 || m.Err() != nil {
 			t.Errorf("%+v, %v", got, m.Err())
 		}
 	})
