@@ -66,46 +66,43 @@ func newPeer(ctx context.Context, raw net.Conn, cut func(why error)) peer {
 // link.mu.
 type lobby struct{ peers []*peer }
 
-// enter takes p in. Where too many are there already, the one that has been silent for the longest time
-// goes, of p's own address if that has its share, else of the address that has most; it is returned, to
-// be cut. If none may go, p may not come, and ok is false.
+// enter takes p in. Where too many are there already, one of them goes, of p's own address if that has its
+// share; it is returned, to be cut. If none may go, p may not come, and ok is false.
 func (b *lobby) enter(p *peer) (displaced *peer, ok bool) {
 	count := make(map[string]int)
 	for _, other := range b.peers {
 		count[other.addr]++
 	}
-	if count[p.addr] < maxOpeningPerAddr && len(b.peers) < maxOpening {
-		b.peers = append(b.peers, p)
-		return nil, true
-	}
-	from := p.addr
-	if count[from] < maxOpeningPerAddr {
-		for addr, n := range count {
-			if n > count[from] {
-				from = addr
-			}
+	full := count[p.addr] >= maxOpeningPerAddr
+	if full || len(b.peers) >= maxOpening {
+		displaced = b.leastWelcome(count, p, full)
+		if displaced == nil {
+			return nil, false
 		}
+		b.leave(displaced)
 	}
-	if displaced = b.oldest(from, p.came); displaced == nil {
-		return nil, false
-	}
-	b.leave(displaced)
 	b.peers = append(b.peers, p)
 	return displaced, true
 }
 
-// oldest returns the oldest peer of an address that may be displaced: one that has not identified
-// itself, else one that has and takes longer over init than others may over everything.
-func (b *lobby) oldest(addr string, now time.Time) *peer {
-	var slow *peer
-	for _, p := range b.peers {
+// leastWelcome returns who may be displaced by p, of its own address only if own is set: the oldest one that
+// has not identified itself, of the address that has most; without such, the oldest one that takes longer over
+// init than others may over everything.
+func (b *lobby) leastWelcome(count map[string]int, p *peer, own bool) *peer {
+	var silent, slow *peer
+	for _, other := range b.peers {
 		switch {
-		case p.addr != addr:
-		case !p.known:
-			return p
-		case slow == nil && now.Sub(p.came) > openingTime:
-			slow = p
+		case own && other.addr != p.addr:
+		case !other.known:
+			if silent == nil || count[other.addr] > count[silent.addr] {
+				silent = other
+			}
+		case slow == nil && p.came.Sub(other.came) > openingTime:
+			slow = other
 		}
+	}
+	if silent != nil {
+		return silent
 	}
 	return slow
 }
