@@ -3,6 +3,7 @@ package adapter_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -42,6 +43,31 @@ func Example() {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
+}
+
+// Updates lost with a connection, and a proxy that has another adapter, told as they happen.
+func ExampleEvents() {
+	server := &adapter.DataServer{Addr: "localhost:8001", Events: &adapter.Events{
+		Disconnected: func(info adapter.ConnInfo, err error) {
+			if lost := info.LostUnsent + info.MaybeLost; lost > 0 {
+				fmt.Println("updates lost:", lost)
+			}
+			if closed, ok := errors.AsType[*adapter.CloseError](err); ok && closed.Occupied {
+				fmt.Println("another process is connected")
+			}
+		},
+	}}
+	_ = server // set Provider, and run it
+}
+
+// Headers can be logged: what is secret in them does not show.
+func ExampleParams() {
+	headers := adapter.Params{"user-agent": "test", "authorization": "Bearer abc"}
+	fmt.Println(headers)
+	fmt.Println(headers["authorization"])
+	// Output:
+	// map[authorization:*** user-agent:test]
+	// Bearer abc
 }
 
 // A snapshot in Subscribe, then a live update, as they stand on the wire.

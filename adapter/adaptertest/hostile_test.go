@@ -299,3 +299,42 @@ func TestHugeLine(t *testing.T) {
 		v.stops()
 	})
 }
+
+// A proxy that asks at length, of callbacks that do not return, is not read any more when the requests take some 40 MB.
+func TestLongRequestsCostTheirLength(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := NewNetwork()
+		l, err := n.Listen("proxy:1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		s := &adapter.MetadataServer{Provider: touchy{}, Addr: "proxy:1", Dial: n.Dial, Reconnect: adapter.NoReconnect, MaxCallbacks: 8}
+		done := make(chan error, 1)
+		go func() { done <- s.Run(ctx) }()
+		conn, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Write([]byte("1|MPI|S|ARI.version|S|1.9.1\r\n")); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		before := heap()
+		line := []byte("2|GIS|S|hangs|S|" + strings.Repeat("g", 1<<20) + "|S|S1\r\n")
+		const most = 500
+		_ = conn.SetWriteDeadline(time.Now().Add(time.Minute))
+		sent := 0
+		for ; sent < most; sent++ {
+			if _, err := conn.Write(line); err != nil {
+				break
+			}
+		}
+		if grown := heap() - before; sent == most || grown > 100<<20 {
+			t.Errorf("%d requests of 1 MiB were taken, the heap has grown by %d MiB", sent, grown>>20)
+		}
+		_ = conn.Close()
+		cancel()
+		<-done
+	})
+}

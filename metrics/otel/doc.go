@@ -29,6 +29,8 @@
 //	requests.refused     counter    {request}       requests answered with an error, those that made no sense included
 //	protocol_errors      counter    {line}          lines of the proxy that made no sense
 //	updates              counter    {update}        updates written (data only)
+//	lost_unsent_updates  counter    {update}        updates that were not written when the connection ended (data only)
+//	maybe_lost_updates   counter    {update}        updates written that the proxy's host had not acknowledged then (data only, Linux only)
 //	dropped_events       counter    {event}         events that came after the end of their subscription or snapshot (data only)
 //	conflated_updates    counter    {update}        updates merged into others (data only)
 //	waits                counter    {call}          calls that had to wait for room (data only)
@@ -42,7 +44,7 @@
 // The attributes have few values, whatever the adapter serves: method is one of the protocol's requests (SUB, USB, NUS, ...), reason one of the names below. There is no attribute
 // for items, users or sessions.
 //
-//	disconnections    stopped, lost, closed (by the proxy), refused (by the proxy before the initialisation), initialisation, unreachable (no connection was made)
+//	disconnections    stopped, lost, closed (by the proxy), occupied (another adapter is connected to the proxy), refused (by the proxy before the initialisation), initialisation, unreachable (no connection was made)
 //	request.errors    access, credits, conflicting_session, data_provider, failure, items, metadata_provider, notification, resource_unavailable, schema, subscribe, and
 //	                  generic for every other error, panics included
 package otel

@@ -65,6 +65,8 @@ func newNumbers(meter metric.Meter) ([]number, error) {
 	m.counter("requests.refused", "{request}", "Requests answered with an error, those that made no sense included.", both, func(s *adapter.Stats) int64 { return s.Refused })
 	m.counter("protocol_errors", "{line}", "Lines of the proxy that made no sense.", both, func(s *adapter.Stats) int64 { return s.ProtocolErrors })
 	m.counter("updates", "{update}", "Updates written.", forData, func(s *adapter.Stats) int64 { return s.Updates })
+	m.counter("lost_unsent_updates", "{update}", "Updates that were not written when the connection ended.", forData, func(s *adapter.Stats) int64 { return s.LostUnsent })
+	m.counter("maybe_lost_updates", "{update}", "Updates written that the proxy's host had not acknowledged when the connection ended.", forData, func(s *adapter.Stats) int64 { return s.MaybeLost })
 	m.counter("dropped_events", "{event}", "Events that came after the end of their subscription or snapshot.", forData, func(s *adapter.Stats) int64 { return s.Dropped })
 	m.counter("conflated_updates", "{update}", "Updates merged into others.", forData, func(s *adapter.Stats) int64 { return s.Conflated })
 	m.counter("waits", "{call}", "Calls that had to wait for room.", forData, func(s *adapter.Stats) int64 { return s.Waits })

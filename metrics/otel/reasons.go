@@ -12,10 +12,16 @@ func disconnectionReason(info adapter.ConnInfo, err error) string {
 		return "stopped"
 	}
 	if closed, ok := errors.AsType[*adapter.CloseError](err); ok {
+		if closed.Occupied {
+			return "occupied"
+		}
 		if closed.BeforeInit {
 			return "refused"
 		}
 		return "closed"
+	}
+	if errors.Is(err, adapter.ErrTurnedAway) {
+		return "refused"
 	}
 	if _, ok := errors.AsType[*adapter.InitError](err); ok {
 		return "initialisation"

@@ -122,7 +122,7 @@ func TestData(t *testing.T) {
 	check(t, scrape(t, registry), map[string]float64{
 		"connected" + labels: 1, "initialised" + labels: 1, "connections_total" + labels: 1, "reconnections_total" + labels: 0,
 		"items" + labels: 1, "callbacks" + labels: float64(stats.Callbacks), "requests_total" + labels: 3, "requests_refused_total" + labels: 1, "protocol_errors_total" + labels: 1,
-		"updates_total" + labels: 2, "dropped_events_total" + labels: 1, "conflated_updates_total" + labels: 0, "waits_total" + labels: 0, "waiting" + labels: 0,
+		"updates_total" + labels: 2, "lost_unsent_updates_total" + labels: 0, "maybe_lost_updates_total" + labels: 0, "dropped_events_total" + labels: 1, "conflated_updates_total" + labels: 0, "waits_total" + labels: 0, "waiting" + labels: 0,
 		"wait_seconds_total" + labels: 0, "written_bytes_total" + labels: float64(stats.BytesWritten), "read_bytes_total" + labels: float64(stats.BytesRead),
 		`request_duration_seconds_count{adapter="quotes",kind="data",method="SUB"}`:            2,
 		`request_duration_seconds_count{adapter="quotes",kind="data",method="USB"}`:            1,
@@ -251,7 +251,8 @@ func TestRefusedAndUnreachable(t *testing.T) {
 		return adapter.Credentials{}, errors.New("the vault is closed")
 	}, Reconnect: adapter.NoReconnect}
 	ancient := &adapter.DataServer{Provider: adapter.DataProviderFunc(quotes), Addr: p.addr()}
-	for name, server := range map[string]adapter.Runner{"refused": refused, "wrong": wrong, "ancient": ancient} {
+	second := &adapter.DataServer{Provider: adapter.DataProviderFunc(quotes), Addr: p.addr(), Reconnect: adapter.NoReconnect}
+	for name, server := range map[string]adapter.Runner{"refused": refused, "wrong": wrong, "ancient": ancient, "second": second} {
 		if err := collector.Watch(name, server); err != nil {
 			t.Fatal(err)
 		}
@@ -265,6 +266,11 @@ func TestRefusedAndUnreachable(t *testing.T) {
 	if err := wrong.Run(t.Context()); err == nil {
 		t.Error("Run returned nil without credentials")
 	}
+	go func() { ran <- second.Run(t.Context()) }()
+	p.accept().say("0|CLOSE|S|reason|S|there is a remote adapter already")
+	if err := wait(t, ran, "return of Run"); err == nil {
+		t.Error("Run returned nil although the proxy has another adapter")
+	}
 	go func() { ran <- ancient.Run(t.Context()) }()
 	p.accept().say("1|DPI|S|ARI.version|S|1.8.2")
 	if err := wait(t, ran, "return of Run"); err == nil {
@@ -272,6 +278,7 @@ func TestRefusedAndUnreachable(t *testing.T) {
 	}
 	check(t, scrape(t, registry), map[string]float64{
 		`disconnections_total{adapter="refused",kind="data",reason="refused"}`:        1,
+		`disconnections_total{adapter="second",kind="data",reason="occupied"}`:        1,
 		`disconnections_total{adapter="wrong",kind="metadata",reason="unreachable"}`:  1,
 		`disconnections_total{adapter="ancient",kind="data",reason="initialisation"}`: 1,
 	})

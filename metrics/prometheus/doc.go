@@ -26,6 +26,8 @@
 //	requests_refused_total           counter    requests answered with an error, those that made no sense included
 //	protocol_errors_total            counter    lines of the proxy that made no sense
 //	updates_total                    counter    updates written (data only)
+//	lost_unsent_updates_total        counter    updates that were not written when the connection ended (data only)
+//	maybe_lost_updates_total         counter    updates written that the proxy's host had not acknowledged then (data only, Linux only)
 //	dropped_events_total             counter    events that came after the end of their subscription or snapshot (data only)
 //	conflated_updates_total          counter    updates merged into others (data only)
 //	waits_total                      counter    calls that had to wait for room (data only)
@@ -39,7 +41,7 @@
 // The labels have few values, whatever the adapter serves: method is one of the protocol's requests (SUB, USB, NUS, ...), reason one of the names below. There is no label for
 // items, users or sessions.
 //
-//	disconnections_total   stopped, lost, closed (by the proxy), refused (by the proxy before the initialisation), initialisation, unreachable (no connection was made)
+//	disconnections_total   stopped, lost, closed (by the proxy), occupied (another adapter is connected to the proxy), refused (by the proxy before the initialisation), initialisation, unreachable (no connection was made)
 //	request_errors_total   access, credits, conflicting_session, data_provider, failure, items, metadata_provider, notification, resource_unavailable, schema, subscribe, and
 //	                       generic for every other error, panics included
 package prometheus

@@ -6,7 +6,7 @@ import (
 	"github.com/lightstreamer-go/lightstreamer/adapter"
 )
 
-var disconnectionReasons = []string{"stopped", "lost", "closed", "refused", "initialisation", "unreachable"}
+var disconnectionReasons = []string{"stopped", "lost", "closed", "occupied", "refused", "initialisation", "unreachable"}
 
 // disconnectionReason names the end of a connection, or the failure of an attempt.
 func disconnectionReason(info adapter.ConnInfo, err error) string {
@@ -14,10 +14,16 @@ func disconnectionReason(info adapter.ConnInfo, err error) string {
 		return "stopped"
 	}
 	if closed, ok := errors.AsType[*adapter.CloseError](err); ok {
+		if closed.Occupied {
+			return "occupied"
+		}
 		if closed.BeforeInit {
 			return "refused"
 		}
 		return "closed"
+	}
+	if errors.Is(err, adapter.ErrTurnedAway) {
+		return "refused"
 	}
 	if _, ok := errors.AsType[*adapter.InitError](err); ok {
 		return "initialisation"

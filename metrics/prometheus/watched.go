@@ -73,6 +73,8 @@ var counters = []counter{
 	of("requests_refused_total", "Requests answered with an error, those that made no sense included.", total, both, func(s *adapter.Stats, _ *waitClock) float64 { return float64(s.Refused) }),
 	of("protocol_errors_total", "Lines of the proxy that made no sense.", total, both, func(s *adapter.Stats, _ *waitClock) float64 { return float64(s.ProtocolErrors) }),
 	of("updates_total", "Updates written.", total, forData, func(s *adapter.Stats, _ *waitClock) float64 { return float64(s.Updates) }),
+	of("lost_unsent_updates_total", "Updates that were not written when the connection ended.", total, forData, func(s *adapter.Stats, _ *waitClock) float64 { return float64(s.LostUnsent) }),
+	of("maybe_lost_updates_total", "Updates written that the proxy's host had not acknowledged when the connection ended.", total, forData, func(s *adapter.Stats, _ *waitClock) float64 { return float64(s.MaybeLost) }),
 	of("dropped_events_total", "Events that came after the end of their subscription or snapshot.", total, forData, func(s *adapter.Stats, _ *waitClock) float64 { return float64(s.Dropped) }),
 	of("conflated_updates_total", "Updates merged into others.", total, forData, func(s *adapter.Stats, _ *waitClock) float64 { return float64(s.Conflated) }),
 	of("waits_total", "Calls that had to wait for room.", total, forData, func(s *adapter.Stats, _ *waitClock) float64 { return float64(s.Waits) }),

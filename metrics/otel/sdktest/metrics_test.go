@@ -133,7 +133,7 @@ func TestData(t *testing.T) {
 		got, _ := collect(t, reader)
 		check(t, got, map[string]float64{
 			"connected" + at: 1, "initialised" + at: 1, "connections" + at: 1, "reconnections" + at: 0, "items" + at: 1, "callbacks" + at: float64(stats.Callbacks),
-			"requests" + at: 3, "requests.refused" + at: 1, "protocol_errors" + at: 0, "updates" + at: 2, "dropped_events" + at: 1, "conflated_updates" + at: 0,
+			"requests" + at: 3, "requests.refused" + at: 1, "protocol_errors" + at: 0, "updates" + at: 2, "lost_unsent_updates" + at: 0, "maybe_lost_updates" + at: 0, "dropped_events" + at: 1, "conflated_updates" + at: 0,
 			"waits" + at: 0, "waiting" + at: 0, "wait" + at: 0, "written" + at: float64(stats.BytesWritten), "read" + at: float64(stats.BytesRead),
 			"request.duration" + at + ",method=SUB": 2, "request.duration" + at + ",method=USB": 1,
 			"request.errors" + at + ",method=SUB,reason=subscribe": 1,
