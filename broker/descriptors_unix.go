@@ -13,8 +13,8 @@ func descriptorLimit() int {
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
 		return 0
 	}
-	const much = 1 << 30 // also stands for infinity
-	return int(min(uint64(limit.Cur), much))
+	const much = 1 << 30                     // also stands for infinity
+	return int(min(uint64(limit.Cur), much)) //nolint:unconvert // it is signed on some systems
 }
 
 // descriptor returns the number of a connection's descriptor; -1 if it has none. The system gives

@@ -14,6 +14,7 @@ type holding struct {
 	memory *budget.Budget
 	header int64
 	body   int64
+	short  bool   // there was no memory for the body
 	leave  func() // nil if there is no place to give back
 }
 
@@ -86,6 +87,7 @@ func (h *holding) readAll(r io.Reader) ([]byte, error) {
 		if len(b) == cap(b) {
 			grown := max(512, 2*cap(b))
 			if !h.memory.Take(int64(grown - cap(b))) {
+				h.short = true
 				return nil, errBusy
 			}
 			h.body += int64(grown - cap(b))

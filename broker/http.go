@@ -168,7 +168,7 @@ func (w *timedWriter) Write(p []byte) (n int, err error) {
 	for first := true; err == nil && (first || n < len(p)); first = false {
 		_ = w.rc.SetWriteDeadline(time.Now().Add(w.timeout))
 		var m int
-		m, err = w.ResponseWriter.Write(p[n:min(len(p), n+writeChunk)]) //nolint:gosec // the page is the application's
+		m, err = w.ResponseWriter.Write(p[n:min(len(p), n+writeChunk)])
 		n += m
 	}
 	_ = w.rc.SetWriteDeadline(time.Time{})
@@ -209,11 +209,11 @@ func (f *frontend) serveRequest(w http.ResponseWriter, r *http.Request, file str
 		return // an empty body, as the original server answers other origins
 	}
 	out := newResponse(w, f.cfg.WriteTimeout)
-	req, refusal, err := f.readRequest(r, name, out, from, held)
+	req, refusal := f.readRequest(r, name, out, from, held)
 	switch {
-	case errors.Is(err, errBusy):
+	case held.short:
 		f.n.requestMemory.Add(1)
-		f.refuse(w, r, http.StatusServiceUnavailable, err.Error())
+		f.refuse(w, r, http.StatusServiceUnavailable, noMemory)
 	case refusal != nil:
 		f.linger(w, r)
 		out.answer(refusal)
@@ -232,30 +232,26 @@ type request struct {
 	session string // the default for lines that name none
 }
 
-// readRequest reads query and body. If that fails, refusal is the answer, or err is not nil.
-func (f *frontend) readRequest(r *http.Request, name tlcp.Name, out *response, from peer, held *holding) (req request, refusal []byte, err error) {
-	query, perr := tlcp.ParseParams([]byte(r.URL.RawQuery))
+// readRequest reads query and body. If that fails, refusal is the answer.
+func (f *frontend) readRequest(r *http.Request, name tlcp.Name, out *response, from peer, held *holding) (req request, refusal []byte) {
+	query, err := tlcp.ParseParams([]byte(r.URL.RawQuery))
 	version, verr := tlcp.ParseVersion(query.String("LS_protocol", ""))
 	switch {
-	case perr != nil:
-		return request{}, refuse(name, tlcp.CodeSyntax, "query: "+strings.TrimPrefix(perr.Error(), "tlcp: ")), nil
+	case err != nil:
+		return request{}, refuse(name, tlcp.CodeSyntax, "query: "+strings.TrimPrefix(err.Error(), "tlcp: "))
 	case verr != nil:
-		return request{}, refuse(name, tlcp.CodeMalformed, "LS_protocol missing or malformed"), nil
+		return request{}, refuse(name, tlcp.CodeMalformed, "LS_protocol missing or malformed")
 	case !version.Supported():
-		return request{}, refuse(name, tlcp.CodeClientVersion, "protocol version not supported: want TLCP-2.1.0 to "+tlcp.Latest.String()), nil
+		return request{}, refuse(name, tlcp.CodeClientVersion, "protocol version not supported: want TLCP-2.1.0 to "+tlcp.Latest.String())
 	}
 	req = request{name: name, client: f.client(r, version, from), session: query.String("LS_session", "")}
-	req.body, err = f.readBody(r, out, held)
-	if errors.Is(err, errBusy) {
-		return request{}, nil, err
-	}
-	if err != nil {
-		return request{}, refuse(name, tlcp.CodeMalformed, "the body of the request did not arrive"), nil
+	if req.body, err = f.readBody(r, out, held); err != nil {
+		return request{}, refuse(name, tlcp.CodeMalformed, "the body of the request did not arrive")
 	}
 	if r.Method == http.MethodGet {
 		req.body = []byte(r.URL.RawQuery) // bounded with the header
 	}
-	return req, nil, nil
+	return req, nil
 }
 
 // Clients stay within the request limit, except with a single request that is larger by itself. That one is to be refused under its id,
