@@ -60,7 +60,7 @@ func newConn(l *link, raw net.Conn) *conn {
 		log:   l.log.With("peer", raw.RemoteAddr().String()),
 	}
 	c.peer = newPeer(l.ctx, raw, func(why error) { c.fail(fmt.Errorf("%w: %w", ErrInit, why), "") })
-	c.peer.conn = c
+	c.conn = c
 	c.pending = newPending(l.cfg.Timeout, l.cfg.MaxPending, l.bounds, c.w, &l.stats.waiting)
 	c.w.drained = c.pending.drained
 	return c

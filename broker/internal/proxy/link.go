@@ -29,6 +29,8 @@ var (
 
 const (
 	flushTime = time.Second // how long a connection may take to write its farewell
+	// leastRetry is the least time between dials of a remote that is not initialised, where no pause is configured.
+	leastRetry = 100 * time.Millisecond
 
 	shuttingDown = "the server is shutting down"
 )
@@ -243,11 +245,7 @@ func (l *link) stopListening() {
 // dialAll serves one connection after the other. The error is that of a basic proxy which has lost its remote.
 func (l *link) dialAll() error {
 	var next time.Time
-	for {
-		l.sleep(time.Until(next))
-		if l.ctx.Err() != nil {
-			return nil
-		}
+	for l.sleep(time.Until(next)) {
 		begun := time.Now()
 		next = begun.Add(l.cfg.ConnectionRetry)
 		raw, err := l.dial()
@@ -266,9 +264,10 @@ func (l *link) dialAll() error {
 			return <-l.lost
 		}
 		if !inited {
-			next = begun.Add(max(l.cfg.ConnectionRetry, l.cfg.ConnectionRecovery))
+			next = begun.Add(max(l.cfg.ConnectionRetry, l.cfg.ConnectionRecovery, leastRetry))
 		}
 	}
+	return nil
 }
 
 // ended tells of the end of a connection. It reports whether the proxy ends with it.
@@ -322,16 +321,17 @@ func (l *link) knows(p *peer) bool {
 	return p.rac
 }
 
-func (l *link) sleep(d time.Duration) {
-	if d <= 0 {
-		return
+// sleep reports whether the proxy still lives after it.
+func (l *link) sleep(d time.Duration) bool {
+	if d > 0 {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-l.ctx.Done():
+		}
 	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-l.ctx.Done():
-	}
+	return l.ctx.Err() == nil
 }
 
 func (l *link) dial() (net.Conn, error) {

@@ -305,12 +305,11 @@ func TestMessagesWhileAdapterPauses(t *testing.T) {
 		for n := range messages + 3 {
 			line := w.line()
 			parts := strings.SplitN(line, "|", 4)
-			switch {
-			case parts[1] == "NUS":
-				w.say("%s|NUS|D|0|B|0", parts[0])
-			default:
-				w.say("%s|%s|V", parts[0], parts[1])
+			answer := "V"
+			if parts[1] == "NUS" {
+				answer = "D|0|B|0"
 			}
+			w.say("%s|%s|%s", parts[0], parts[1], answer)
 			if len(line) < 1000 {
 				at[parts[1]] = n
 			}
