@@ -8,8 +8,11 @@ import (
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
 )
 
-// maxAnswers bounds each of the two kinds of answers kept.
-const maxAnswers = 100_000
+// maxAnswers and maxAnswerBytes bound each of the two kinds of answers kept. The names in them are the clients'.
+const (
+	maxAnswers     = 100_000
+	maxAnswerBytes = 16 << 20
+)
 
 // answers keeps what a remote has said about items (GIT), and about items and users (GUI), for the clients that ask soon
 // after.
@@ -25,10 +28,16 @@ type userItem struct {
 
 func newAnswers(itemAge, userItemAge time.Duration) *answers {
 	return &answers{
-		items:     memory[string, provider.ItemData]{age: itemAge, kept: make(map[string]answer[provider.ItemData])},
-		userItems: memory[userItem, provider.UserItemData]{age: userItemAge, kept: make(map[userItem]answer[provider.UserItemData])},
+		items: memory[string, provider.ItemData]{
+			age: itemAge, kept: make(map[string]answer[provider.ItemData]), length: func(item string) int { return len(item) },
+		},
+		userItems: memory[userItem, provider.UserItemData]{
+			age: userItemAge, kept: make(map[userItem]answer[provider.UserItemData]), length: userItem.length,
+		},
 	}
 }
+
+func (i userItem) length() int { return len(i.user.S) + len(i.item) }
 
 func (a *answers) clear() {
 	a.items.clear()
@@ -37,10 +46,12 @@ func (a *answers) clear() {
 
 // memory keeps answers for a time.
 type memory[K comparable, V any] struct {
-	age time.Duration // 0: nothing is kept
+	age    time.Duration // 0: nothing is kept
+	length func(K) int   // of the text in a key
 
 	mu     sync.Mutex
 	kept   map[K]answer[V]
+	bytes  int // of the text in the keys of kept
 	clears int // an answer asked for before a clear is not kept after it
 }
 
@@ -92,23 +103,46 @@ func (m *memory[K, V]) keep(clears int, keys []K, values []V) {
 		return
 	}
 	now := time.Now()
-	if len(m.kept)+len(keys) > maxAnswers {
-		maps.DeleteFunc(m.kept, func(_ K, a answer[V]) bool { return !a.until.After(now) })
-		if len(m.kept)+len(keys) > maxAnswers {
-			clear(m.kept)
+	length := 0
+	for _, k := range keys {
+		length += m.length(k)
+	}
+	if m.full(len(keys), length) {
+		maps.DeleteFunc(m.kept, func(k K, a answer[V]) bool {
+			old := !a.until.After(now)
+			if old {
+				m.bytes -= m.length(k)
+			}
+			return old
+		})
+		if m.full(len(keys), length) {
+			m.empty()
 		}
 	}
-	if len(keys) > maxAnswers {
+	if m.full(len(keys), length) {
 		return
 	}
 	for i, k := range keys {
+		if _, ok := m.kept[k]; !ok {
+			m.bytes += m.length(k)
+		}
 		m.kept[k] = answer[V]{values[i], now.Add(m.age)}
 	}
+}
+
+// full reports whether there is no room for so many more. mu is held.
+func (m *memory[K, V]) full(more, length int) bool {
+	return len(m.kept)+more > maxAnswers || m.bytes+length > maxAnswerBytes
+}
+
+func (m *memory[K, V]) empty() {
+	clear(m.kept)
+	m.bytes = 0
 }
 
 func (m *memory[K, V]) clear() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	clear(m.kept)
+	m.empty()
 	m.clears++
 }

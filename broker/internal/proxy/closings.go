@@ -52,13 +52,15 @@ func (m *Metadata) submit(cl *closing) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.link.cfg.Robust && (m.cfg.CloseNotificationsRecovery != Unneeded) {
-		if len(m.stored) >= m.cfg.MaxStored {
+		for len(m.stored) > 0 && (len(m.stored) >= m.cfg.MaxStored || m.storedBytes+cl.size() > m.cfg.MaxStoredBytes) {
 			if m.stats.forgotten.Add(1) == 1 {
-				m.log.Error("too many notifications of closed tables and sessions wait for a remote adapter; the oldest are forgotten", "kept", m.cfg.MaxStored)
+				m.log.Error("too many notifications of closed tables and sessions wait for a remote adapter; the oldest are forgotten",
+					"kept", len(m.stored), "bytes", m.storedBytes)
 			}
-			m.stored = m.stored[1:]
+			m.unstore(1)
 		}
 		m.stored = append(m.stored, cl)
+		m.storedBytes += cl.size()
 	}
 	m.enqueue(cl)
 }
@@ -166,13 +168,33 @@ func (m *Metadata) handled(cl *closing) {
 	cl.handled = true
 	if m.cfg.CloseNotificationsRecovery == Optimistic {
 		if i := slices.Index(m.stored, cl); i >= 0 {
-			m.stored = m.stored[i+1:]
+			m.unstore(i + 1)
 		}
 	}
 	for len(m.stored) > 0 && m.stored[0].handled {
-		m.stored[0] = nil
-		m.stored = m.stored[1:]
+		m.unstore(1)
 	}
+}
+
+// unstore forgets the first n of those that a new remote may have to get. mu is held.
+func (m *Metadata) unstore(n int) {
+	for i, cl := range m.stored[:n] {
+		m.storedBytes -= cl.size()
+		m.stored[i] = nil
+	}
+	m.stored = m.stored[n:]
+}
+
+// size is about how many bytes it keeps.
+func (cl *closing) size() int {
+	n := 128 + len(cl.session)
+	for _, t := range cl.tables {
+		n += 256 + len(t.Group.S) + len(t.Schema.S) + len(t.Selector.S) + 32*len(t.Stats)
+		for _, item := range t.Items {
+			n += 16 + len(item)
+		}
+	}
+	return n
 }
 
 // resend gives a new remote what is in the log: handled has cut it to what the configuration wants told again. mu is held.

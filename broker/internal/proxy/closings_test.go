@@ -230,3 +230,30 @@ func TestWaitingNewTablesAtLoss(t *testing.T) {
 		connectMetadata(t, ln).silent()
 	})
 }
+
+// TestStoredBytes: what a new remote may have to get is bounded in bytes, too; the last ones are kept.
+func TestStoredBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, ln := startMetadata(t, proxy.MetadataConfig{Config: proxy.Config{Robust: true}, MaxStoredBytes: 1 << 20})
+		long := table
+		long.Items = []string{strings.Repeat("i", 100_000)}
+		for range 50 {
+			m.NotifyTablesClose("A", []provider.Table{long})
+		}
+		m.NotifySessionClose("B")
+		if n := m.Stats().Forgotten; n != 40 {
+			t.Errorf("%d are forgotten", n)
+		}
+		r := connectMetadata(t, ln)
+		for left := 10; left > 0; {
+			id, rest, _ := strings.Cut(r.next(), "|")
+			if method, _, _ := strings.Cut(rest, "|"); method == "NTC" {
+				left--
+				r.say("%s|NTC|V", id)
+			}
+		}
+		if got := m.Stats().Requests; got != 11 {
+			t.Errorf("%d requests", got)
+		}
+	})
+}

@@ -14,6 +14,7 @@ import (
 // The defaults of MetadataConfig.
 const (
 	DefaultMaxStored       = 100_000
+	DefaultMaxStoredBytes  = 64 << 20
 	DefaultItemDataAge     = 30 * time.Second
 	DefaultUserItemDataAge = 3 * time.Second
 	defaultMessage         = "The service is not available now."
@@ -27,6 +28,8 @@ type MetadataConfig struct {
 	CloseNotificationsRecovery CloseRecovery
 	// MaxStored bounds the NSC and NTC kept for a new remote; past it the oldest is forgotten. Zero means DefaultMaxStored.
 	MaxStored int
+	// MaxStoredBytes bounds about how much memory they take. Zero means DefaultMaxStoredBytes.
+	MaxStoredBytes int
 	// NotifyUserOnDisconnection (robust) says what NotifyUser answers while there is no remote.
 	NotifyUserOnDisconnection OnDisconnection
 	// DisconnectionCode goes to the client with SendCode; 0 or negative.
@@ -66,6 +69,8 @@ type Metadata struct {
 	conn     *conn // nil while there is no remote
 	sessions map[string]*session
 	stored   []*closing // what a new remote may have to get, in the order of submission
+
+	storedBytes int // of stored
 }
 
 // StartMetadata starts the proxy of a remote Metadata Adapter: when it returns, the proxy listens, or dials. It lives until
@@ -80,6 +85,9 @@ func StartMetadata(ctx context.Context, cfg MetadataConfig) (*Metadata, error) {
 	}
 	if cfg.MaxStored <= 0 {
 		cfg.MaxStored = DefaultMaxStored
+	}
+	if cfg.MaxStoredBytes <= 0 {
+		cfg.MaxStoredBytes = DefaultMaxStoredBytes
 	}
 	if cfg.DisconnectionMessage == "" {
 		cfg.DisconnectionMessage = defaultMessage
