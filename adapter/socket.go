@@ -6,10 +6,11 @@ import (
 )
 
 const (
-	// unreadTimeout is how long a proxy may read nothing while there is more to write than its host takes.
+	// unreadTimeout is how long a proxy may read nothing while there is more to write than its host
+	// takes.
 	unreadTimeout = 2 * time.Minute
-	// dialTimeout is how long the default dialer tries: less than a system does, whose attempts become so rare that a
-	// proxy which is back is found a minute later.
+	// dialTimeout is how long the default dialer tries: less than a system does, whose attempts
+	// become so rare that a proxy which is back is found a minute later.
 	dialTimeout = 15 * time.Second
 )
 
@@ -28,19 +29,21 @@ type acks struct {
 	silence time.Duration // since anything was acknowledged
 }
 
-// ackWatch finds connections whose other host has vanished. It compares what the system tells at two moments: if data was
-// unacknowledged at the first and nothing at all has been acknowledged since, that has been so all the time, even if
-// this process was stopped in between.
+// ackWatch finds connections whose other host has vanished. It compares what the system tells at
+// two moments: if data was unacknowledged at the first and nothing at all has been acknowledged
+// since, that has been so all the time, even if this process was stopped in between.
 //
-// The system's own time-out (TCP_USER_TIMEOUT) does not tell a host that has vanished from one that is well, and whose
-// proxy does not read for a while: measured on Linux 6.18, with 5 s, a reader that had stopped lost its connection after
-// 5.5 s, although its host acknowledged each probe of the closed window.
+// The system's own time-out (TCP_USER_TIMEOUT) does not tell a host that has vanished from one that
+// is well, and whose proxy does not read for a while: measured on Linux 6.18, with 5 s, a reader
+// that had stopped lost its connection after 5.5 s, although its host acknowledged each probe of
+// the closed window.
 type ackWatch struct {
 	limit time.Duration
 	since time.Time // of the first look at which acknowledgements were missing; zero: none are
 }
 
-// look takes what the system told between two moments, and reports whether the other host is to be given up.
+// look takes what the system told between two moments, and reports whether the other host is to be
+// given up.
 func (w *ackWatch) look(before, after time.Time, a acks) bool {
 	switch {
 	case !a.missing:
@@ -51,7 +54,8 @@ func (w *ackWatch) look(before, after time.Time, a acks) bool {
 	return a.missing && before.Sub(w.since) >= w.limit
 }
 
-// ledger remembers how many updates had been written when so many bytes had, as far back as a system's buffer reaches.
+// ledger remembers how many updates had been written when so many bytes had, as far back as a
+// system's buffer reaches.
 type ledger struct {
 	bytes, updates int64
 	marks          [2048]mark
@@ -72,7 +76,8 @@ func (l *ledger) add(updates, n int) {
 	l.updates += int64(updates)
 }
 
-// last returns how many updates there are among the last q bytes: no fewer, some more than there are.
+// last returns how many updates there are among the last q bytes: no fewer, some more than there
+// are.
 func (l *ledger) last(q int64) int64 {
 	if q <= 0 {
 		return 0

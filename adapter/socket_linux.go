@@ -37,8 +37,8 @@ func acknowledged(tcp *net.TCPConn) (a acks, ok bool) {
 	}, err == nil
 }
 
-// unacknowledged returns how many of the bytes written the other host has not acknowledged, after the end of the
-// connection too.
+// unacknowledged returns how many of the bytes written the other host has not acknowledged, after
+// the end of the connection too.
 func unacknowledged(tcp *net.TCPConn) int64 {
 	var n int32
 	err := control(tcp, func(fd uintptr) error {
