@@ -133,8 +133,8 @@ func (w *writer) goneOn(stalled bool) {
 	}
 }
 
-// ended takes what is held of a subscription that has ended: nobody wants it if that is all that has, it leaves with what is
-// pending if the server is stopped, and is lost with the connection.
+// ended takes what is held of a subscription that has ended: nobody wants it if that is all that
+// has, it leaves with what is pending if the server is stopped, and is lost with the connection.
 func (w *writer) ended(s *Subscription) {
 	if fields, ok := w.takeHeld(s); ok { // its place in heldOrder is passed over
 		switch {

@@ -41,17 +41,20 @@ type link struct {
 	ready   atomic.Bool
 	version ari.Version
 
-	// Updates that were not written, and that may have been lost on their way; set when serve has returned.
+	// Updates that were not written, and that may have been lost on their way; set when serve has
+	// returned.
 	unsent, maybeLost int64
 }
 
 const (
-	// initTimeout is how long a proxy may take to ask for the initialisation. It does so at once; this is for connections that
-	// lead nowhere.
+	// initTimeout is how long a proxy may take to ask for the initialisation. It does so at once;
+	// this is for connections that lead nowhere.
 	initTimeout = 30 * time.Second
-	// maxInitLine is the longest line taken before the adapter is initialised: who sends it may be anybody.
+	// maxInitLine is the longest line taken before the adapter is initialised: who sends it may be
+	// anybody.
 	maxInitLine = 256 << 10
-	// readTimeout is how long the reader may take to find out what a proxy has said before writing to it failed.
+	// readTimeout is how long the reader may take to find out what a proxy has said before writing
+	// to it failed.
 	readTimeout = time.Second
 )
 
@@ -75,7 +78,8 @@ func (l *link) serve(ctx context.Context) error {
 
 	var wg sync.WaitGroup
 	wg.Go(func() { // write
-		// What the proxy said before it closed the connection, a CLOSE for instance, is still to be read: the reader goes first.
+		// What the proxy said before it closed the connection, a CLOSE for instance, is still to be
+		// read: the reader goes first.
 		if err := l.out.run(); err != nil && expires(readTimeout, linkCtx.Done()) {
 			l.fail(l.disconnected("write", err))
 		}
@@ -148,15 +152,16 @@ func (l *link) fail(err error) {
 	}
 }
 
-// disconnected makes an error of what reading or writing met. A connection that ends before the proxy has asked for anything
-// was not wanted. err is nil for the end of what the proxy sends.
+// disconnected makes an error of what reading or writing met. A connection that ends before the
+// proxy has asked for anything was not wanted. err is nil for the end of what the proxy sends.
 func (l *link) disconnected(what string, err error) error {
 	if err == nil {
 		err = errors.New(what)
 	} else {
 		err = fmt.Errorf("%s: %w", what, err)
 	}
-	if timeout, ok := errors.AsType[net.Error](err); !l.asked.Load() && (!ok || !timeout.Timeout()) {
+	timeout, ok := errors.AsType[net.Error](err)
+	if timedOut := ok && timeout.Timeout(); !timedOut && !l.asked.Load() {
 		return fmt.Errorf("%w: %w: %w", ErrDisconnected, ErrTurnedAway, err)
 	}
 	return fmt.Errorf("%w: %w", ErrDisconnected, err)

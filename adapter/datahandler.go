@@ -229,8 +229,8 @@ func (h *dataHandler) unsubscribe(item string) error {
 	return err
 }
 
-// add makes sub the subscription of its item. It returns an error, having ended sub, when the connection is over or there
-// are too many items.
+// add makes sub the subscription of its item. It returns an error, having ended sub, when the
+// connection is over or there are too many items.
 func (h *dataHandler) add(sub *Subscription) error {
 	h.mu.Lock()
 	over := h.over

@@ -50,14 +50,16 @@ type DataServer struct {
 	MaxCallbacks int
 	// MaxLine is the longest line accepted from the proxy, in bytes. 0: DefaultMaxLine.
 	MaxLine int
-	// MaxItemBytes bounds the memory for the items subscribed at the same time: each counts with its name and 256 bytes. A
-	// subscription over it is refused ([ErrTooManyItems]). 0: DefaultMaxItemBytes.
+	// MaxItemBytes bounds the memory for the items subscribed at the same time: each counts with
+	// its name and 256 bytes. A subscription over it is refused ([ErrTooManyItems]). 0:
+	// DefaultMaxItemBytes.
 	MaxItemBytes int
 	// StopTimeout is how long Run waits, when it stops, for callbacks at work and data on its way. 0: DefaultStopTimeout.
 	StopTimeout time.Duration
-	// AckTimeout is how long the proxy's host may leave data unacknowledged before the connection counts as lost. A proxy that
-	// does not read, on a host that is well, is given two minutes. Linux only. 0: DefaultAckTimeout; negative: it is left to
-	// the system, which takes a quarter of an hour.
+	// AckTimeout is how long the proxy's host may leave data unacknowledged before the connection
+	// counts as lost. A proxy that does not read, on a host that is well, is given two minutes.
+	// Linux only. 0: DefaultAckTimeout; negative: it is left to the system, which takes a quarter
+	// of an hour.
 	AckTimeout time.Duration
 	// Logger gets what happens. nil: nothing is logged. Passwords never are.
 	Logger *slog.Logger

@@ -20,10 +20,12 @@ var (
 	ErrStopped = errors.New("adapter server stopped")
 	// ErrRunning is returned by Run while another call of it is at work.
 	ErrRunning = errors.New("the server runs already")
-	// ErrTurnedAway tells, along with ErrDisconnected, that the proxy closed a connection before it had asked for anything.
-	// Most often another process is connected to it: a proxy has one remote adapter.
+	// ErrTurnedAway tells, along with ErrDisconnected, that the proxy closed a connection before it
+	// had asked for anything. Most often another process is connected to it: a proxy has one remote
+	// adapter.
 	ErrTurnedAway = errors.New("turned away: is another adapter connected to this proxy, or is it the port of something else?")
-	// ErrTooManyItems refuses a subscription because the items subscribed have reached MaxItemBytes.
+	// ErrTooManyItems refuses a subscription because the items subscribed have reached
+	// MaxItemBytes.
 	ErrTooManyItems = errors.New("too many items")
 	// ErrLineTooLong tells that the proxy sent a line over the limit of MaxLine.
 	ErrLineTooLong = errors.New("line too long")
@@ -115,8 +117,9 @@ type CloseError struct {
 	// BeforeInit is true when the proxy had not asked for the initialisation yet: most often user and password, or the
 	// remote's address, were refused.
 	BeforeInit bool
-	// Occupied is true, along with BeforeInit, when the reason is that another remote adapter is connected to the proxy.
-	// The server goes on to connect, in case the other one leaves, but more and more seldom; see [Backoff].
+	// Occupied is true, along with BeforeInit, when the reason is that another remote adapter is
+	// connected to the proxy. The server goes on to connect, in case the other one leaves, but more
+	// and more seldom; see [Backoff].
 	Occupied bool
 }
 

@@ -47,7 +47,7 @@ func Example() {
 
 // Updates lost with a connection, and a proxy that has another adapter, told as they happen.
 func ExampleEvents() {
-	server := &adapter.DataServer{Addr: "localhost:8001", Events: &adapter.Events{
+	events := &adapter.Events{
 		Disconnected: func(info adapter.ConnInfo, err error) {
 			if lost := info.LostUnsent + info.MaybeLost; lost > 0 {
 				fmt.Println("updates lost:", lost)
@@ -56,8 +56,9 @@ func ExampleEvents() {
 				fmt.Println("another process is connected")
 			}
 		},
-	}}
-	_ = server // set Provider, and run it
+	}
+	server := &adapter.DataServer{Events: events} // and what else it needs
+	_ = server.Stats()                            // LostUnsent and MaybeLost since the start
 }
 
 // Headers can be logged: what is secret in them does not show.

@@ -37,8 +37,8 @@ func (b *breaking) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Each update that was accepted is counted as written or as lost, wherever the connection breaks, and none is counted as
-// written that did not arrive whole.
+// Each update that was accepted is counted as written or as lost, wherever the connection breaks,
+// and none is counted as written that did not arrive whole.
 func FuzzLosses(f *testing.F) {
 	for _, after := range []uint16{0, 1, 60, 200, 201, 202, 300, 1000, 5000, 40_000} {
 		f.Add(after, false)
@@ -105,7 +105,8 @@ func testLosses(t *testing.T, after int, conflate bool) {
 	}
 }
 
-// feed returns a server connected over loopback to a peer that has read the replies, and the subscription to feed.
+// feed returns a server connected over loopback to a peer that has read the replies, and the
+// subscription to feed.
 func feed(t *testing.T, change func(*adapter.DataServer)) (*adapter.DataServer, *running, *net.TCPConn, *adapter.Subscription) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -182,7 +183,8 @@ func TestMaybeLost(t *testing.T) {
 	}
 }
 
-// A proxy that does not read for longer than AckTimeout, on a host that is well, keeps its connection, and misses nothing.
+// A proxy that does not read for longer than AckTimeout, on a host that is well, keeps its
+// connection, and misses nothing.
 func TestProxyThatPauses(t *testing.T) {
 	const timeout = 200 * time.Millisecond
 	waiting := make(chan struct{})
@@ -316,7 +318,8 @@ func TestTurnedAway(t *testing.T) {
 	}
 }
 
-// unwritable is a connection to a proxy that has closed it: writes fail, and what it said before is still to be read.
+// unwritable is a connection to a proxy that has closed it: writes fail, and what it said before is
+// still to be read.
 type unwritable struct {
 	net.Conn
 	closed chan struct{}
@@ -350,7 +353,8 @@ func TestReasonIsReadAfterAFailedWrite(t *testing.T) {
 	})
 }
 
-// A process without file descriptors says so once, with the remedy, and tries again with growing pauses.
+// A process without file descriptors says so once, with the remedy, and tries again with growing
+// pauses.
 func TestOutOfDescriptors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newProxy(t)
@@ -377,7 +381,8 @@ func TestOutOfDescriptors(t *testing.T) {
 	})
 }
 
-// A connection that is lost as soon as it was initialised, again and again, is made more and more seldom too.
+// A connection that is lost as soon as it was initialised, again and again, is made more and more
+// seldom too.
 func TestConnectionsThatDoNotLast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newProxy(t)

@@ -80,15 +80,17 @@ type User struct {
 	// Name is empty also if the client gave none; Anonymous then is true.
 	Name      string
 	Anonymous bool
-	// Password is as the client gave it, empty if it gave none. It is masked when the User is printed, logged or marshalled.
+	// Password is as the client gave it, empty if it gave none. It is masked when the User is
+	// printed, logged or marshalled.
 	Password Password
 	// HasPrincipal is true when the client came through a port that acquires the principal of the client's TLS certificate;
 	// Principal is then that principal, empty if the client presented none.
 	HasPrincipal bool
 	Principal    string
 	// Headers are the headers of the client's HTTP request, names in lower case, values of repeated headers joined with ",". One more entry,
-	// REQUEST_ID, identifies the request and comes again in Session.Context. Values of authorization, cookie and other
-	// secrets are masked when they are printed, logged or marshalled.
+	// REQUEST_ID, identifies the request and comes again in Session.Context. Values of
+	// authorization, cookie and other secrets are masked when they are printed, logged or
+	// marshalled.
 	Headers Params
 }
 

@@ -30,7 +30,8 @@ const (
 	DefaultStopTimeout = time.Second
 	// DefaultAckTimeout is how long the proxy's host may leave data unacknowledged.
 	DefaultAckTimeout = 15 * time.Second
-	// DefaultMaxItemBytes bounds the memory of the items subscribed: some four million with names of 20 characters.
+	// DefaultMaxItemBytes bounds the memory of the items subscribed: some four million with names
+	// of 20 characters.
 	DefaultMaxItemBytes = 1 << 30
 )
 
@@ -48,11 +49,12 @@ func StaticCredentials(user string, password Password) func(context.Context) (Cr
 }
 
 // A Backoff spaces the attempts to connect: the pause starts at Min, doubles up to Max, and is shortened at random by up to a half, so that
-// many adapters do not come back at the same moment. It starts anew after a connection that was initialised and lasted for
-// Max.
+// many adapters do not come back at the same moment. It starts anew after a connection that was
+// initialised and lasted for Max.
 //
-// While the proxy turns connections away ([CloseError.Occupied], [ErrTurnedAway]), the pause goes on doubling up to
-// MaxRefused: a process too many is told so, and does not disturb; one that is to take over does so within MaxRefused.
+// While the proxy turns connections away ([CloseError.Occupied], [ErrTurnedAway]), the pause goes
+// on doubling up to MaxRefused: a process too many is told so, and does not disturb; one that is to
+// take over does so within MaxRefused.
 type Backoff struct {
 	Min        time.Duration // 0: 250 ms; negative: do not connect again
 	Max        time.Duration // 0: 15 s
@@ -80,8 +82,8 @@ func (b *Backoff) limits() Backoff {
 	return l
 }
 
-// pause returns how long to wait after the given number of failures in a row, counted from 1, the last of which was the
-// proxy's refusal, or was not.
+// pause returns how long to wait after the given number of failures in a row, counted from 1, the
+// last of which was the proxy's refusal, or was not.
 func (b *Backoff) pause(failures int, refused bool) time.Duration {
 	l := b.limits()
 	d, hi := l.Min, l.Max

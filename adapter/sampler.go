@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// sampler is a [slog.Handler] that bounds what others can make a server log: of warnings and errors with the same message
-// the first ones of each minute are passed on, the next one says how many were not.
+// sampler is a [slog.Handler] that bounds what others can make a server log: of warnings and errors
+// with the same message the first ones of each minute are passed on, the next one says how many
+// were not.
 type sampler struct {
 	slog.Handler
 	counts *sampled
@@ -52,7 +53,8 @@ func (s *sampler) Handle(ctx context.Context, r slog.Record) error {
 	return s.Handler.Handle(ctx, r)
 }
 
-// count reports whether a record with a message is to be passed on, and how many were not since the last one.
+// count reports whether a record with a message is to be passed on, and how many were not since the
+// last one.
 func (s *sampled) count(message string, now time.Time) (say bool, missed int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -8,13 +8,15 @@ import (
 	"github.com/lightstreamer-go/lightstreamer/internal/secret"
 )
 
-// Password is a secret text, as the client or the configuration gave it. In whatever form it is printed, logged or
-// marshalled it shows as ***, and as nothing if it is empty; string(p) is the secret.
+// Password is a secret text, as the client or the configuration gave it. In whatever form it is
+// printed, logged or marshalled it shows as ***, and as nothing if it is empty; string(p) is the
+// secret.
 type Password = secret.Text
 
-// Params are named texts: HTTP headers, the context of a session, parameters of an adapter. Printed, logged or marshalled,
-// values whose names are those of secrets (authorization, cookie, password, token and the like) show as ***. To pass them
-// on as they are, convert them: map[string]string(p).
+// Params are named texts: HTTP headers, the context of a session, parameters of an adapter.
+// Printed, logged or marshalled, values whose names are those of secrets (authorization, cookie,
+// password, token and the like) show as ***. To pass them on as they are, convert them:
+// map[string]string(p).
 type Params map[string]string
 
 func (p Params) shown() map[string]string {
@@ -45,8 +47,9 @@ func (p Params) LogValue() slog.Value { return slog.AnyValue(p.shown()) }
 // MarshalJSON implements [json.Marshaler].
 func (p Params) MarshalJSON() ([]byte, error) { return json.Marshal(p.shown()) }
 
-// What follows makes requests about a session fit for logs: its id, with which anybody could act for the session, is
-// shortened to nine characters when they are printed, whatever the verb, or logged. JSON has it whole.
+// What follows makes requests about a session fit for logs: its id, with which anybody could act
+// for the session, is shortened to nine characters when they are printed, whatever the verb, or
+// logged. JSON has it whole.
 
 // show prints what is logged of a request.
 func show(s fmt.State, v slog.LogValuer) { _, _ = fmt.Fprint(s, v.LogValue()) }
@@ -133,5 +136,6 @@ func (r MPNDeviceTokenChange) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("user", r.User), sessionAttr(r.SessionID), slog.Any("device", r.Device), slog.String("new_token", secret.Label(r.NewToken)))
 }
 
-// Format implements [fmt.Formatter]: whatever the verb, the error is its message, without the other session.
+// Format implements [fmt.Formatter]: whatever the verb, the error is its message, without the other
+// session.
 func (e *ConflictingSessionError) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, e.Message) }

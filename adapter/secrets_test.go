@@ -11,7 +11,8 @@ import (
 	"github.com/lightstreamer-go/lightstreamer/adapter"
 )
 
-// No struct of the SDK shows the secret that it carries, however it is printed, logged or marshalled.
+// No struct of the SDK shows the secret that it carries, however it is printed, logged or
+// marshalled.
 func TestNothingShowsSecrets(t *testing.T) {
 	const hidden, session = "hunter2", "Sabcdefgh-and-the-rest"
 	secrets := adapter.Params{"authorization": hidden, "cookie": hidden, "x-api-key": hidden, "db.password": hidden, "host": "example.com"}

@@ -21,10 +21,11 @@ type Stats struct {
 	ProtocolErrors int64
 	// Callbacks is the number of callbacks at work now.
 	Callbacks int64
-	// LostUnsent counts the updates that a sending method had accepted and that were not written when the connection ended.
-	// MaybeLost counts those that had been written and that the proxy's host had not acknowledged: ARI has no acknowledgement
-	// of its own, so it may have got them. Counted in blocks, it can be some too many. What the host had acknowledged and the
-	// proxy had not read when it ended nobody can count. Linux only; 0 on other systems.
+	// LostUnsent counts the updates that a sending method had accepted and that were not written
+	// when the connection ended. MaybeLost counts those that had been written and that the proxy's
+	// host had not acknowledged: ARI has no acknowledgement of its own, so it may have got them.
+	// Counted in blocks, it can be some too many. What the host had acknowledged and the proxy had
+	// not read when it ended nobody can count. Linux only; 0 on other systems.
 	LostUnsent int64
 	MaybeLost  int64
 	// Updates counts the updates written, Dropped the events that came after the end of their subscription or snapshot, Conflated the updates merged
@@ -71,8 +72,9 @@ type Events struct {
 	Connected func(ConnInfo)
 	// Initialised: the provider has been initialised and requests are served from now on.
 	Initialised func(ConnInfo)
-	// Disconnected: the connection has ended, nil for a stop, or could not be made. The error is a [*CloseError] if the proxy
-	// gave a reason, Occupied if another adapter is connected to it, and is [ErrTurnedAway] if it closed without a word.
+	// Disconnected: the connection has ended, nil for a stop, or could not be made. The error is a
+	// [*CloseError] if the proxy gave a reason, Occupied if another adapter is connected to it, and
+	// is [ErrTurnedAway] if it closed without a word.
 	Disconnected func(ConnInfo, error)
 	// Request: a request has been answered.
 	Request func(RequestInfo)
@@ -93,7 +95,8 @@ type ConnInfo struct {
 	Proxy string
 	// Protocol is the version of ARI agreed; empty before the initialisation.
 	Protocol string
-	// LostUnsent and MaybeLost are the updates lost with the connection, see [Stats]; set for Disconnected only.
+	// LostUnsent and MaybeLost are the updates lost with the connection, see [Stats]; set for
+	// Disconnected only.
 	LostUnsent, MaybeLost int64
 }
 

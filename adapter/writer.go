@@ -152,7 +152,8 @@ func (w *writer) writeInPlace() {
 	w.unlockAndWake()
 }
 
-// wholeLines returns the length of the whole lines at the beginning of buf, and how many of them are updates.
+// wholeLines returns the length of the whole lines at the beginning of buf, and how many of them
+// are updates.
 func wholeLines(buf []byte) (size, updates int) {
 	size = bytes.LastIndexByte(buf, '\n') + 1
 	for line := range bytes.SplitSeq(buf[:size], []byte("\n")) {
@@ -178,8 +179,8 @@ func (w *writer) line(encode func(dst []byte) []byte) {
 }
 
 // The requests that may wait for their replies, and how many times MaxPending their replies may fill pending, before no more requests are read. A proxy that
-// asks and does not read stops itself so. A long request counts for several: what has been read and not been answered is
-// bounded in bytes too, at some 40 MB and one line.
+// asks and does not read stops itself so. A long request counts for several: what has been read and
+// not been answered is bounded in bytes too, at some 40 MB and one line.
 const (
 	maxOwed    = 20_000
 	maxReplies = 4
@@ -190,8 +191,8 @@ const (
 // requestCost is what a request costs until it is replied to.
 func requestCost(line ari.Line) int { return 1 + len(line.Body)/owedUnit }
 
-// owe notes that requests of such a cost are to be replied to, or were until just now, and then waits while there are too
-// many. Called by the reader.
+// owe notes that requests of such a cost are to be replied to, or were until just now, and then
+// waits while there are too many. Called by the reader.
 func (w *writer) owe(n int) {
 	w.mu.Lock()
 	w.owed += n
@@ -209,7 +210,8 @@ func (w *writer) reply(cost int, encode func(dst []byte) []byte) {
 	w.unlockAndWake()
 }
 
-// replies appends the replies to requests of such a cost, of which no more are known to follow at once if last.
+// replies appends the replies to requests of such a cost, of which no more are known to follow at
+// once if last.
 func (w *writer) replies(lines []byte, cost int, last bool) {
 	w.mu.Lock()
 	if !w.closed {
@@ -307,8 +309,8 @@ func (w *writer) flushed(updates, n int) {
 	}
 }
 
-// losses returns, after the end of the connection, how many updates were accepted and not written, and how many are among
-// the last bytes written.
+// losses returns, after the end of the connection, how many updates were accepted and not written,
+// and how many are among the last bytes written.
 func (w *writer) losses(last int64) (unsent, among int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

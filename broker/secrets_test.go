@@ -119,7 +119,8 @@ func (i *indiscreet) NotifySessionClose(context.Context, string) error {
 	return errors.New("not that one")
 }
 
-// Nothing that broker, adapters and clients log holds a secret, whatever goes wrong among them, at the most talkative level.
+// Nothing that broker, adapters and clients log holds a secret, whatever goes wrong among them, at
+// the most talkative level.
 func TestLogsHoldNoSecrets(t *testing.T) {
 	l := newLogs()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -300,7 +300,8 @@ func TestHugeLine(t *testing.T) {
 	})
 }
 
-// A proxy that asks at length, of callbacks that do not return, is not read any more when the requests take some 40 MB.
+// A proxy that asks at length, of callbacks that do not return, is not read any more when the
+// requests take some 40 MB.
 func TestLongRequestsCostTheirLength(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := NewNetwork()

@@ -28,8 +28,8 @@ const (
 	ParamReason            = "reason"                // CLOSE
 )
 
-// ReasonOccupied is how the reason of a CLOSE begins with which the broker refuses a remote adapter because another one is
-// connected.
+// ReasonOccupied is how the reason of a CLOSE begins with which the broker refuses a remote adapter
+// because another one is connected.
 const ReasonOccupied = "there is a remote adapter already"
 
 // Param is a name-value pair: a parameter, a header, an entry of a session's context. Order is kept, names may repeat.

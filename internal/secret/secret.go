@@ -1,4 +1,5 @@
-// Package secret has the text that must not be shown, passwords and tokens, and says what else must not be.
+// Package secret has the text that must not be shown, passwords and tokens, and says what else must
+// not be.
 package secret
 
 import (
@@ -42,7 +43,8 @@ func (t Text) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 // labelled is how much of a session id is shown: enough to find it again, too little to use it.
 const labelled = 9
 
-// Label returns what logs and errors show of a session id. A whole one lets whoever reads it act for the session.
+// Label returns what logs and errors show of a session id. A whole one lets whoever reads it act
+// for the session.
 func Label(sessionID string) string {
 	if len(sessionID) <= labelled {
 		return sessionID
@@ -50,13 +52,15 @@ func Label(sessionID string) string {
 	return sessionID[:labelled]
 }
 
-// secretWords are parts of the names, in lower case, of headers and parameters whose values are secret.
+// secretWords are parts of the names, in lower case, of headers and parameters whose values are
+// secret.
 var secretWords = [...]string{
 	"auth", "cookie", "passw", "passphrase", "pwd", "secret", "token", "credential", "apikey", "api-key", "api_key",
 	"private", "signature", "session", "jwt", "assertion",
 }
 
-// Named reports whether the value of a header or parameter with the given name is likely to be a secret.
+// Named reports whether the value of a header or parameter with the given name is likely to be a
+// secret.
 func Named(name string) bool {
 	name = strings.ToLower(name)
 	for _, word := range secretWords {
