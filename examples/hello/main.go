@@ -35,7 +35,7 @@ func greet(_ context.Context, sub *adapter.Subscription) error {
 type hall struct{ adapter.DefaultMetadata }
 
 func (hall) NotifyUserMessage(_ context.Context, m adapter.UserMessage) error {
-	slog.Info("message", "message", m) // the session as its first characters only: whoever has all of them can act for it
+	slog.Info("message", "user", m.User, "text", m.Message)
 	return nil
 }
 
