@@ -123,7 +123,7 @@ func commandMode(l *lab) {
 	item := testset.MultTableItem
 	c.subscribe(testset.MultTable, "COMMAND", item, []string{"key", "value1", "value2", "command"}, "snapshot", "yes")
 	rows, seen, ended := make(map[string]bool), make(map[string]int), false
-	for n := range 45 {
+	for range 45 {
 		e := c.await("a row", func(e event) bool { return e.Event == "update" || e.Event == "endOfSnapshot" })
 		if e.Event == "endOfSnapshot" {
 			ended = true
