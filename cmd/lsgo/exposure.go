@@ -4,59 +4,72 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 
 	"github.com/lightstreamer-go/lightstreamer/adaptersxml"
 	"github.com/lightstreamer-go/lightstreamer/broker"
 )
 
-// exposed returns what is wrong with a broker that others than this machine can reach: addresses
-// beyond loopback without TLS, credentials, origins or limits. Each names the flag or parameter that
-// mends it.
-func exposed(s *settings, sets []*adaptersxml.Set, adapters []broker.AdapterAddr) []*adaptersxml.Problem {
+// exposed returns what is wrong with the addresses of clients and of monitoring, if others than this
+// machine can reach them: no TLS, no origins, no limits. Each names the flag that mends it.
+func exposed(s *settings) []*adaptersxml.Problem {
 	var found []*adaptersxml.Problem
-	warn := func(at *adaptersxml.Problem, format string, args ...any) {
-		p := &adaptersxml.Problem{Severity: adaptersxml.SeverityWarning, Message: fmt.Sprintf(format, args...)}
-		if at != nil {
-			p.File, p.Line, p.Column = at.File, at.Line, at.Column
-		}
-		found = append(found, p)
+	warn := func(format string, args ...any) {
+		found = append(found, &adaptersxml.Problem{Severity: adaptersxml.SeverityWarning, Message: fmt.Sprintf(format, args...)})
 	}
 	if beyondLoopback(string(s.HTTP)) {
 		if s.TLSCertificate == "" {
-			warn(nil, "--http %s: others than this machine can connect, and whatever they send can be read on the way: "+
+			warn("--http %s: others than this machine can connect, and whatever they send can be read on the way: "+
 				"give --tls-certificate and --tls-key, or listen on 127.0.0.1 behind a proxy that has TLS", s.HTTP)
 		}
 		for _, origin := range s.AllowedOrigins {
 			if origin == "*" {
-				warn(nil, "--allowed-origins *: the page of any web site may connect: name the origins of yours")
+				warn("--allowed-origins *: the page of any web site may connect: name the origins of yours")
 			}
 		}
-		for name, off := range map[string]bool{
-			"--max-connections": s.MaxConnections == 0, "--max-address-connections": s.MaxAddressConnections == 0,
-			"--max-address-sessions": s.MaxAddressSessions == 0,
+		for _, limit := range []struct {
+			name string
+			n    int
+		}{
+			{"--max-connections", s.MaxConnections}, {"--max-address-connections", s.MaxAddressConnections}, {"--max-address-rate", s.MaxAddressRate},
+			{"--max-address-sessions", s.MaxAddressSessions}, {"--max-session-rate", s.MaxSessionRate},
 		} {
-			if off {
-				warn(nil, "%s 0: one client can take what others need: set a limit", name)
+			if limit.n == 0 {
+				warn("%s 0: one client can take what others need: set a limit", limit.name)
 			}
 		}
 		if s.Monitoring && s.MonitorAddr == "" {
-			warn(nil, "/metrics can be read by whoever can connect to --http %s: give --monitor-addr 127.0.0.1:PORT, or --no-monitoring", s.HTTP)
+			warn("/metrics can be read by whoever can connect to --http %s: give --monitor-addr 127.0.0.1:PORT, or --no-monitoring", s.HTTP)
 		}
 	}
 	if beyondLoopback(s.MonitorAddr) {
-		warn(nil, "--monitor-addr %s: others than this machine can read the figures, which have no access control and no TLS", s.MonitorAddr)
+		warn("--monitor-addr %s: others than this machine can read the figures, which have no access control and no TLS", s.MonitorAddr)
 	}
+	return found
+}
+
+// exposedPorts returns what is wrong with ports for Remote Adapters that others than this machine can
+// reach, at their lines. Ids are those of the sets that are looked at; nil: all.
+func exposedPorts(sets []*adaptersxml.Set, adapters []broker.AdapterAddr, ids []string) []*adaptersxml.Problem {
+	var found []*adaptersxml.Problem
 	for _, set := range sets {
+		if ids != nil && !slices.Contains(ids, set.ID) {
+			continue
+		}
 		for _, p := range providers(set) {
 			if p.Proxy == nil || p.Proxy.RemoteHost != "" || !reachable(adapters, set.ID, p.Name) {
 				continue
 			}
-			at := &adaptersxml.Problem{File: set.File, Line: p.Pos.Line, Column: p.Pos.Column}
+			warn := func(text string) {
+				found = append(found, &adaptersxml.Problem{
+					File: set.File, Line: p.Pos.Line, Column: p.Pos.Column, Severity: adaptersxml.SeverityWarning, Message: text,
+				})
+			}
 			if p.Proxy.TLS == nil {
-				warn(at, `others than this machine can connect to the port of this adapter, without TLS: set the parameter "tls" to Y, or "interface" to 127.0.0.1`)
+				warn(`others than this machine can connect to the port of this adapter, without TLS: set the parameter "tls" to Y, or "interface" to 127.0.0.1`)
 			}
 			if !p.Proxy.Auth && (p.Proxy.TLS == nil || !p.Proxy.TLS.ForceClientAuth) {
-				warn(at, `whoever can connect to the port of this adapter can be the adapter: set the parameter "auth" to Y with credentials, or "tls.force_client_auth" to Y`)
+				warn(`whoever can connect to the port of this adapter can be the adapter: set the parameter "auth" to Y with credentials, or "tls.force_client_auth" to Y`)
 			}
 		}
 	}

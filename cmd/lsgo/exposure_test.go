@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -41,8 +42,9 @@ func TestExposureIsTold(t *testing.T) {
 		{"clients with TLS", []string{"--http", ":443", "--tls-certificate", "c", "--tls-key", "k", "--monitor-addr", "127.0.0.1:0"}, set, nil, nil},
 		{
 			"everything off", []string{"--http", "[::]:80", "--no-monitoring", "--allowed-origins", "*", "--max-connections", "0",
-				"--max-address-connections", "0", "--max-address-sessions", "0"}, set, nil,
-			[]string{"--tls-certificate", "--allowed-origins *", "--max-connections 0", "--max-address-connections 0", "--max-address-sessions 0"},
+				"--max-address-connections", "0", "--max-address-sessions", "0", "--max-address-rate", "0", "--max-session-rate", "0"}, set, nil,
+			[]string{"--tls-certificate", "--allowed-origins *", "--max-connections 0", "--max-address-connections 0", "--max-address-rate 0",
+				"--max-address-sessions 0", "--max-session-rate 0"},
 		},
 		{"monitor", []string{"--monitor-addr", "10.0.0.1:9"}, set, nil, []string{"--monitor-addr 10.0.0.1:9"}},
 		{"adapters", nil, set, port("0.0.0.0"), []string{`adapters.xml:5:3: warning: others`, `adapters.xml:5:3: warning: whoever`}},
@@ -51,19 +53,42 @@ func TestExposureIsTold(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s, _ := serveFlags(t, tt.args...)
 			var got []string
-			for _, p := range exposed(s, []*adaptersxml.Set{tt.set}, tt.adapters) {
+			for _, p := range slices.Concat(exposed(s), exposedPorts([]*adaptersxml.Set{tt.set}, tt.adapters, nil)) {
 				got = append(got, p.Error())
 			}
 			text := strings.Join(got, "\n")
-			for _, want := range tt.want {
-				if !strings.Contains(text, want) {
-					t.Errorf("no %q in\n%s", want, text)
+			if len(got) != len(tt.want) {
+				t.Fatalf("%d warnings, want %d:\n%s", len(got), len(tt.want), text)
+			}
+			for i, want := range tt.want { // in the same order each time
+				if !strings.Contains(got[i], want) {
+					t.Errorf("warning %d is %s, want %q", i+1, got[i], want)
 				}
 			}
-			if len(got) != len(tt.want) {
-				t.Errorf("%d warnings, want %d:\n%s", len(got), len(tt.want), text)
-			}
 		})
+	}
+}
+
+// A set that comes later is looked at, too, and those that stay are not told of again.
+func TestExposureAfterAReload(t *testing.T) {
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "one", "adapters.xml"), setXML("ONE", freePort(t)))
+	p, _ := startServe(t, dir, "--adapter-host", "0.0.0.0")
+	told := func(file string) func(jsonEvent) bool {
+		return isJSON("problem", func(e jsonEvent) bool {
+			return e.Severity == "warning" && strings.Contains(e.File, file) && e.Line == 5
+		})
+	}
+	_, at := p.awaitEvent("the warning", 0, told("one"))
+	_, at = p.awaitEvent("the other warning", at, told("one"))
+	writeFile(t, filepath.Join(dir, "two", "adapters.xml"), setXML("TWO", freePort(t)))
+	_, at = p.awaitEvent("the second set", at, isReload([]string{"TWO"}, nil, nil, nil))
+	p.awaitEvent("its warning", at, told("two"))
+	p.stop()
+	for _, e := range p.events(p.stdout.String())[at:] {
+		if told("one")(e) {
+			t.Errorf("told again: %+v", e)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -99,7 +100,7 @@ func (s *serving) run(ctx context.Context) error {
 		return explain(err, map[portNumber]string{s.HTTP.port(): "--http"})
 	}
 	s.tell.listening(s.served())
-	for _, p := range exposed(s.settings, sets, s.running.Adapters()) {
+	for _, p := range slices.Concat(exposed(s.settings), exposedPorts(sets, s.running.Adapters(), nil)) {
 		s.tell.problem(p)
 	}
 
@@ -138,7 +139,11 @@ func (s *serving) watchFiles(ctx context.Context) {
 			return // what is told now is of the stop
 		}
 		if news {
-			s.tell.reloaded(done, s.served())
+			now := s.served()
+			s.tell.reloaded(done, now)
+			for _, p := range exposedPorts(now.sets, now.adapters, slices.Concat(done.Added, done.Replaced, []string{})) {
+				s.tell.problem(p)
+			}
 		}
 	})
 }
