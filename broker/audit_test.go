@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"io"
 	"net"
+	"net/http"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -117,8 +119,12 @@ func TestAuditNeverBlocks(t *testing.T) {
 		a.put(AuditEvent{Event: AuditStopped})
 		a.close()
 		a.put(AuditEvent{Event: AuditStopped}) // after the end
-		if last := got[len(got)-1]; last.Event != AuditStopped || last.Dropped != lost || int64(len(got)) != 5001-lost || len(got[0].User) > 256 {
-			t.Errorf("%d events, the last %+v", len(got), last)
+		var told int64
+		for _, e := range got {
+			told += e.Dropped
+		}
+		if last := got[len(got)-1]; last.Event != AuditStopped || told != lost || int64(len(got)) != 5001-lost || len(got[0].User) > 256 {
+			t.Errorf("%d events, %d told as dropped of %d, the last %+v", len(got), told, lost, last)
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
@@ -160,4 +166,127 @@ func TestAuditBoundsRefusals(t *testing.T) {
 			t.Errorf("%d events, %d created", len(got), created)
 		}
 	})
+}
+
+// Sessions are noted with who they are of and what became of them, and never with what would take
+// them over.
+func TestAuditOfSessions(t *testing.T) {
+	events := make(chan AuditEvent, 100)
+	d := startDemo(t, Config{Audit: func(e AuditEvent) { events <- e }, Limits: Limits{Sessions: 1}})
+	create := func(user string) string {
+		t.Helper()
+		resp, err := http.Post(d.URL()+"/lightstreamer/create_session.txt?LS_protocol=TLCP-2.5.0", "text/plain",
+			strings.NewReader("LS_adapter_set=DEMO&LS_polling=true&LS_polling_millis=0&LS_cid=mgQkwtwdysogQz2BJ4Ji%20kOj2Bg&LS_password=hunter2&LS_user="+user))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	check := func(kind string, want AuditEvent, secrets ...string) {
+		t.Helper()
+		e := awaitEvent(t, events, kind)
+		text, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, secret := range append(secrets, "hunter2") {
+			if strings.Contains(string(text), secret) {
+				t.Errorf("the secret %q is in %s", secret, text)
+			}
+		}
+		if !strings.HasPrefix(e.Address, "127.0.0.1:") || e.Time.IsZero() || want.Code != 0 && e.Text == "" {
+			t.Errorf("got %+v", e)
+		}
+		e.Time, e.Address, e.Text = time.Time{}, "", ""
+		if want.Event = kind; e != want {
+			t.Errorf("got  %+v\nwant %+v", e, want)
+		}
+	}
+	create("mallory")
+	check(AuditSessionRefused, AuditEvent{User: "mallory", Set: "DEMO", By: "adapter", Code: 1})
+	conok := create("ann")
+	id := strings.Split(conok, ",")[1]
+	check(AuditSessionCreated, AuditEvent{User: "ann", Set: "DEMO", Session: id[:9]}, id)
+	create("bob")
+	check(AuditSessionRefused, AuditEvent{User: "bob", Set: "DEMO", By: "Sessions", Code: 6})
+	resp, err := http.Post(d.URL()+"/lightstreamer/control.txt?LS_protocol=TLCP-2.5.0", "text/plain",
+		strings.NewReader("LS_op=destroy&LS_reqId=1&LS_session="+id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	check(AuditSessionEnded, AuditEvent{User: "ann", Set: "DEMO", Session: id[:9], By: "client", Code: 31}, id)
+}
+
+// What the front refuses is noted with the limit or the rule that has refused it.
+func TestAuditOfTheFront(t *testing.T) {
+	events := make(chan AuditEvent, 100)
+	d := startDemo(t, Config{
+		Audit: func(e AuditEvent) { events <- e }, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")},
+		Limits: Limits{AddressConnections: 1},
+	})
+	ask := func(headers ...string) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, d.URL()+"/lightstreamer/heartbeat.txt?LS_protocol=TLCP-2.5.0", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := 0; i < len(headers); i += 2 {
+			req.Header.Set(headers[i], headers[i+1])
+		}
+		if headers[0] == "Host" {
+			req.Host = headers[1]
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+	}
+	check := func(want AuditEvent) {
+		t.Helper()
+		e := awaitEvent(t, events, AuditClientRefused)
+		if !strings.HasPrefix(e.Address, "127.0.0.1:") || want.Text != "" && !strings.Contains(e.Text, want.Text) {
+			t.Errorf("got %+v", e)
+		}
+		if e.By != want.By || e.Origin != want.Origin || e.Forwarded != want.Forwarded {
+			t.Errorf("got  %+v\nwant %+v", e, want)
+		}
+	}
+	ask("Origin", "https://evil.example")
+	check(AuditEvent{By: "AllowedOrigins", Origin: "https://evil.example"})
+	ask("Host", "evil.example")
+	check(AuditEvent{By: "AllowedHosts", Text: "evil.example"})
+
+	// One request of the address behind the proxy is held up by its body.
+	body, rest := io.Pipe()
+	defer rest.Close()
+	held, err := http.NewRequestWithContext(t.Context(), http.MethodPost, d.URL()+"/lightstreamer/control.txt?LS_protocol=TLCP-2.5.0", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held.Header.Set("X-Forwarded-For", "192.0.2.1")
+	go func() { // ends when the body does
+		if resp, err := http.DefaultClient.Do(held); err == nil {
+			resp.Body.Close()
+		}
+	}()
+	if _, err := rest.Write([]byte("LS_op=")); err != nil { // the request is on its way
+		t.Fatal(err)
+	}
+	refused := d.Stats().Front.RequestsByAddress
+	for late := time.After(patience); d.Stats().Front.RequestsByAddress == refused; {
+		ask("X-Forwarded-For", "192.0.2.1")
+		select {
+		case <-late:
+			t.Fatal("nothing is refused")
+		default:
+		}
+	}
+	check(AuditEvent{By: "AddressConnections", Forwarded: "192.0.2.1", Text: "too many"})
 }

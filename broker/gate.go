@@ -69,6 +69,11 @@ const (
 	tooManyFiles     = "too few file descriptors left (raise the limit of the process: ulimit -n)"
 )
 
+// limits are the names of what has refused a connection or a request, for the audit log.
+var limits = map[string]string{
+	tooManyOfAddress: "AddressConnections", tooFast: "AddressRate", tooMany: "Connections", tooManyFiles: "descriptors", noMemory: "RequestMemory",
+}
+
 func newGate(l net.Listener, cfg gateConfig) *gate {
 	return &gate{
 		Listener: l, gateConfig: cfg, closed: make(chan struct{}),
@@ -110,7 +115,7 @@ func (g *gate) Accept() (net.Conn, error) {
 			return c, nil
 		}
 		g.log.Warn(why, "broker: client's connection refused", "peer", nc.RemoteAddr().String(), "reason", why)
-		g.audit.put(AuditEvent{Event: AuditClientRefused, Address: nc.RemoteAddr().String(), By: "connections", Text: why})
+		g.audit.put(AuditEvent{Event: AuditClientRefused, Address: nc.RemoteAddr().String(), By: limits[why], Text: why})
 		_ = nc.Close()
 	}
 }

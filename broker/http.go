@@ -41,6 +41,7 @@ func (f *frontend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if c != nil && c.spare {
 		f.n.refusedLimit.Add(1)
+		f.audit(r, f.peerOf(r), tooMany)
 		f.refuse(w, r, http.StatusServiceUnavailable, tooMany)
 		return
 	}
@@ -51,6 +52,7 @@ func (f *frontend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if why == tooManyOfAddress {
 			status = http.StatusTooManyRequests
 		}
+		f.audit(r, from, why)
 		f.refuse(w, r, status, why)
 		return
 	}
@@ -61,6 +63,13 @@ func (f *frontend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f.serveProtocol(w, r, path, from, held)
+}
+
+// audit notes that a limit has refused a request.
+func (f *frontend) audit(r *http.Request, from peer, why string) {
+	f.gate.audit.put(AuditEvent{
+		Event: AuditClientRefused, Address: r.RemoteAddr, Forwarded: from.forwarding, Origin: r.Header.Get("Origin"), By: limits[why], Text: why,
+	})
 }
 
 // serveProtocol serves what is below the endpoint.
