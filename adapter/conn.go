@@ -176,9 +176,14 @@ func (l *link) lost(cause error, last int64) {
 	l.unsent, l.maybeLost = unsent, maybe
 	l.stats.lostUnsent.Add(unsent)
 	l.stats.maybeLost.Add(maybe)
-	if unsent+maybe > 0 {
-		l.log.Warn("updates lost with the connection", "unsent", unsent, "maybe_lost", maybe)
+	if unsent+maybe == 0 {
+		return
 	}
+	say := l.log.Warn
+	if _, closed := errors.AsType[*CloseError](cause); closed {
+		say = l.log.Info // the proxy has ended it in order, for a reason that is logged as well
+	}
+	say("updates lost with the connection", "unsent", unsent, "maybe_lost", maybe)
 }
 
 // flush gives what is pending a last chance to leave, bounded by the time to stop.
