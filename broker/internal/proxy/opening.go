@@ -262,6 +262,12 @@ func (c *conn) initReply(l ari.Line) {
 	c.inited.Store(true)
 	c.watchMate()
 	c.log.Info("remote adapter initialised", "version", c.version.String(), "user", bounded(c.user), "sdk", c.sdk)
+	c.link.mu.Lock()
+	mate := c.mate
+	c.link.mu.Unlock()
+	if mate != nil {
+		mate.log.Info("the remote adapter's connection for notifications", "adapter_peer", c.raw.RemoteAddr().String())
+	}
 	c.link.tellPeer(PeerConnected, c.raw, bounded(c.user), "")
 	c.link.side.attach(c)
 	c.link.becameReady(c)
