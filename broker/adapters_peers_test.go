@@ -30,8 +30,9 @@ func (f *fickle) Initialize(context.Context, adapter.Init) error {
 	return nil
 }
 
-// TestNoAdapterAtItsPort: port scans, web requests and adapters that refuse to start end neither the broker, whose proxy is a
-// basic one, nor a robust proxy; the adapter that comes at last is served, and what was before is counted.
+// TestNoAdapterAtItsPort: port scans, web requests and adapters that refuse to start end neither
+// the broker, whose proxy is a basic one, nor a robust proxy; the adapter that comes at last is
+// served, and what was before is counted.
 func TestNoAdapterAtItsPort(t *testing.T) {
 	for _, data := range []string{basicData, robustData} {
 		r, err := Start(t.Context(), Config{Addr: "127.0.0.1:0", Sets: []*adaptersxml.Set{xmlSet(t, literalXML, data)}})
@@ -75,7 +76,8 @@ type there struct{ remote }
 func (there) Connected() time.Time { return time.Unix(1, 0) }
 func (there) Stats() proxy.Stats   { return proxy.Stats{} }
 
-// TestSplitSet: adapters of one set that come from different machines are warned about once for each pair of addresses.
+// TestSplitSet: adapters of one set that come from different machines are warned about once for
+// each pair of addresses.
 func TestSplitSet(t *testing.T) {
 	var log bytes.Buffer
 	a := &adapters{cfg: Config{Logger: slog.New(slog.NewTextHandler(&log, nil))}, ctx: t.Context()}

@@ -10,8 +10,8 @@ import (
 	"github.com/lightstreamer-go/lightstreamer/adaptersxml"
 )
 
-// adapterTLS reads the TLS files of a proxy; nil for plain TCP. The provider's name is empty for the
-// Metadata Adapter.
+// adapterTLS reads the TLS files of a proxy; nil for plain TCP. The provider's name is empty for
+// the Metadata Adapter.
 func adapterTLS(set *adaptersxml.Set, name string, p *adaptersxml.Proxy) (*tlsSource, error) {
 	x := p.TLS
 	if x == nil {

@@ -63,8 +63,8 @@ const (
 	auditGrace    = 250 * time.Millisecond // for the last events
 )
 
-// auditor hands events to Config.Audit by a goroutine of its own. Its methods may be called from any
-// goroutine, on a nil auditor as well, and but for close never block.
+// auditor hands events to Config.Audit by a goroutine of its own. Its methods may be called from
+// any goroutine, on a nil auditor as well, and but for close never block.
 type auditor struct {
 	events chan AuditEvent
 	done   chan struct{}

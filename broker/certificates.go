@@ -23,7 +23,8 @@ type CertificateStats struct {
 	Set, DataAdapter string // of the port; DataAdapter is empty for the Metadata Adapter
 	Trusted          bool   // peers are checked by it; else it is the broker's own
 	Subject          string // at most 256 bytes of it
-	// NotAfter is when it ends. Of several that are trusted for the same purpose it is the first end.
+	// NotAfter is when it ends. Of several that are trusted for the same purpose it is the first
+	// end.
 	NotAfter time.Time
 }
 

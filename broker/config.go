@@ -32,9 +32,9 @@ type Config struct {
 	// TLSFiles, if not nil, does the same with files, which are followed while the broker runs. It
 	// excludes TLSConfig.
 	TLSFiles *TLSFiles
-	// Handler serves every path that is not below /lightstreamer. Nil answers 404. A request has to arrive
-	// within ReadTimeout, body included, and each 64 KiB that are written have to be read within
-	// WriteTimeout; a handler that needs longer for its body sets deadlines by an
+	// Handler serves every path that is not below /lightstreamer. Nil answers 404. A request has to
+	// arrive within ReadTimeout, body included, and each 64 KiB that are written have to be read
+	// within WriteTimeout; a handler that needs longer for its body sets deadlines by an
 	// [http.ResponseController]. Hosts and origins are its own concern.
 	Handler http.Handler
 
@@ -55,33 +55,35 @@ type Config struct {
 	// "0.0.0.0" or "::" are all interfaces.
 	AdapterHost string
 
-	// NoMonitoring leaves /healthz, /readyz and /metrics to Handler. Otherwise the broker serves them on Addr, to
-	// whoever can reach it: they tell how busy the broker is and how its adapters are called, but nothing of users
-	// and items. At the limit of connections they are still served, each on a connection that ends with it.
+	// NoMonitoring leaves /healthz, /readyz and /metrics to Handler. Otherwise the broker serves
+	// them on Addr, to whoever can reach it: they tell how busy the broker is and how its adapters
+	// are called, but nothing of users and items. At the limit of connections they are still
+	// served, each on a connection that ends with it.
 	NoMonitoring bool
-	// MonitorAddr is a TCP address for these pages alone, without TLS; they are not served on Addr then. Empty:
-	// there is none, unless MonitorListener is set.
+	// MonitorAddr is a TCP address for these pages alone, without TLS; they are not served on Addr
+	// then. Empty: there is none, unless MonitorListener is set.
 	MonitorAddr string
-	// MonitorListener, if not nil, is used instead of MonitorAddr. The broker closes it, if it does not start, too.
+	// MonitorListener, if not nil, is used instead of MonitorAddr. The broker closes it, if it does
+	// not start, too.
 	MonitorListener net.Listener
 
 	// ServerName is told to clients as the name of the listening port. Default "Lightstreamer HTTP Server".
 	ServerName string
-	// AllowedOrigins are the origins (scheme://host[:port]) of web pages that may use the broker, besides those
-	// of the host and port that a request is for, and, over the loopback interface, pages of localhost and of
-	// loopback addresses. Pages of these origins may send cookies. "*" allows all pages, without cookies, "null"
-	// those that have no origin (files, sandboxed frames). Requests that do not come from a page of another
-	// site are always allowed.
+	// AllowedOrigins are the origins (scheme://host[:port]) of web pages that may use the broker,
+	// besides those of the host and port that a request is for, and, over the loopback interface,
+	// pages of localhost and of loopback addresses. Pages of these origins may send cookies. "*"
+	// allows all pages, without cookies, "null" those that have no origin (files, sandboxed
+	// frames). Requests that do not come from a page of another site are always allowed.
 	AllowedOrigins []string
-	// AllowedHosts are the host names, without ports, under which the broker may be reached over the loopback
-	// interface, besides localhost and addresses; with it other interfaces accept only these names and
-	// their own address. It keeps pages of strangers from reaching the broker by a name of
-	// theirs (DNS rebinding). A proxy on the same machine that passes the Host of its clients on needs
-	// its names here. "*" allows all.
+	// AllowedHosts are the host names, without ports, under which the broker may be reached over
+	// the loopback interface, besides localhost and addresses; with it other interfaces accept only
+	// these names and their own address. It keeps pages of strangers from reaching the broker by a
+	// name of theirs (DNS rebinding). A proxy on the same machine that passes the Host of its
+	// clients on needs its names here. "*" allows all.
 	AllowedHosts []string
-	// TrustedProxies are the addresses of proxies in front of the broker. Of a request from one of them the
-	// client's address is the last one in X-Forwarded-For that is not a trusted proxy, and the
-	// proxies are not bounded by address, but the requests of their clients are. With it,
+	// TrustedProxies are the addresses of proxies in front of the broker. Of a request from one of
+	// them the client's address is the last one in X-Forwarded-For that is not a trusted proxy, and
+	// the proxies are not bounded by address, but the requests of their clients are. With it,
 	// X-Forwarded-For of others is ignored; without, it is passed on to the Metadata Adapter only.
 	TrustedProxies []netip.Prefix
 
@@ -89,11 +91,12 @@ type Config struct {
 	Limits Limits
 	// WriteTimeout bounds each write to a client; one that takes longer (on a WebSocket, up to a quarter longer) has lost its connection. Default 30 s.
 	WriteTimeout time.Duration
-	// IdleTimeout is how long a connection may stay open without a request, a WebSocket without a session bound to it,
-	// whatever else is sent on it. Default 60 s.
+	// IdleTimeout is how long a connection may stay open without a request, a WebSocket without a
+	// session bound to it, whatever else is sent on it. Default 60 s.
 	IdleTimeout time.Duration
-	// ReadTimeout is how long a request may take to arrive, from its first byte to the end of its body; a TLS handshake; a
-	// message on a WebSocket (which may take up to a quarter longer). Default 20 s.
+	// ReadTimeout is how long a request may take to arrive, from its first byte to the end of its
+	// body; a TLS handshake; a message on a WebSocket (which may take up to a quarter longer).
+	// Default 20 s.
 	ReadTimeout time.Duration
 	// Keepalive is the longest silence of a streaming connection if the client asks for none. Default 5 s.
 	Keepalive time.Duration
@@ -105,10 +108,11 @@ type Config struct {
 	// at all.
 	Linger time.Duration
 
-	// Audit, if not nil, gets who came from where, was refused why, and was ended by whom. The calls
-	// come one at a time, in the order of the events, from a goroutine of their own: Audit may write
-	// to a file. While it takes its time up to 1024 events wait for it; what is more is dropped, and
-	// counted in the next one. The end of the broker waits for it for a quarter of a second.
+	// Audit, if not nil, gets who came from where, was refused why, and was ended by whom. The
+	// calls come one at a time, in the order of the events, from a goroutine of their own: Audit
+	// may write to a file. While it takes its time up to 1024 events wait for it; what is more is
+	// dropped, and counted in the next one. The end of the broker waits for it for a quarter of a
+	// second.
 	Audit func(AuditEvent)
 	// Logger gets what happens. Nil discards it. Passwords are never logged.
 	Logger *slog.Logger
@@ -180,7 +184,8 @@ func (c *Config) check() error {
 	return errors.Join(errs...)
 }
 
-// sessions is the part of the configuration that concerns sessions, which hold no more memory than there is.
+// sessions is the part of the configuration that concerns sessions, which hold no more memory than
+// there is.
 func (c *Config) sessions(sets func(string) *provider.Set, memory *budget.Budget) session.Config {
 	l := &c.Limits
 	return session.Config{

@@ -19,7 +19,8 @@ import (
 	"github.com/lightstreamer-go/lightstreamer/internal/tlcp"
 )
 
-// pausingConn is the connection of an adapter that stops reading while it is paused, as a process does that is stopped.
+// pausingConn is the connection of an adapter that stops reading while it is paused, as a process
+// does that is stopped.
 type pausingConn struct {
 	net.Conn
 	mu     *sync.Mutex
@@ -76,8 +77,9 @@ func (c *socketClient) outcomes(n int) {
 	}
 }
 
-// 1,000 messages of 48 KB while the Metadata Adapter does not read cut it off for everybody. Their sender waits instead,
-// the adapter stays, and another client's message is answered when the adapter goes on.
+// 1,000 messages of 48 KB while the Metadata Adapter does not read cut it off for everybody. Their
+// sender waits instead, the adapter stays, and another client's message is answered when the
+// adapter goes on.
 func TestMessagesToAStoppedAdapter(t *testing.T) {
 	set := xmlSet(t, robustMeta, robustData)
 	r, err := Start(t.Context(), Config{Addr: "127.0.0.1:0", Sets: []*adaptersxml.Set{set}, Linger: -1})
@@ -163,7 +165,8 @@ func TestMessagesToABusyAdapterInProcess(t *testing.T) {
 	}
 }
 
-// Over HTTP a request waits for room for a while and is refused under its id, and the session goes on.
+// Over HTTP a request waits for room for a while and is refused under its id, and the session goes
+// on.
 func TestMessagesRefusedOverHTTP(t *testing.T) {
 	hold := make(chan struct{})
 	meta := &concierge{message: func(context.Context, adapter.UserMessage) (string, error) { <-hold; return "", nil }}
@@ -237,8 +240,8 @@ func (h headOnly) Write(p []byte) (int, error) {
 	return h.ResponseRecorder.Write(p)
 }
 
-// FuzzHTTPRequests sends requests of any path, query, header and body; the answers are lines of the protocol, or
-// errors of HTTP, and the broker goes on serving.
+// FuzzHTTPRequests sends requests of any path, query, header and body; the answers are lines of the
+// protocol, or errors of HTTP, and the broker goes on serving.
 func FuzzHTTPRequests(f *testing.F) {
 	const version = "LS_protocol=TLCP-2.5.0"
 	for _, s := range []struct{ method, target, origin, forwarded, body string }{

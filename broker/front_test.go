@@ -63,8 +63,8 @@ var pages = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, "page")
 })
 
-// No request is without a time limit for the whole of it: connections that hold one back are gone in
-// time, whichever way, and others are served again.
+// No request is without a time limit for the whole of it: connections that hold one back are gone
+// in time, whichever way, and others are served again.
 func TestUnfinishedRequests(t *testing.T) {
 	const each = 10
 	// As many connections as there may be, so that nobody else is served until these are gone.
@@ -336,8 +336,8 @@ func TestRequestMemory(t *testing.T) {
 	}
 }
 
-// A WebSocket is bounded in the time of a message, in pings and pongs, and in what may be sent on it
-// without a session.
+// A WebSocket is bounded in the time of a message, in pings and pongs, and in what may be sent on
+// it without a session.
 func TestHostileSockets(t *testing.T) {
 	d := startDemo(t, Config{ReadTimeout: 100 * time.Millisecond, IdleTimeout: 20 * time.Second})
 	const create = "create_session\r\nLS_adapter_set=DEMO&LS_send_sync=false"

@@ -179,8 +179,8 @@ type responder struct {
 	log *slog.Logger
 	// sampled has what clients can cause at will.
 	sampled *sample.Log
-	// places has one element for each call at work. Calls go on when nobody waits for them any more, so
-	// that they have to be counted.
+	// places has one element for each call at work. Calls go on when nobody waits for them any
+	// more, so that they have to be counted.
 	places chan struct{}
 
 	calls    sync.WaitGroup

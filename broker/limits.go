@@ -20,43 +20,46 @@ type Limits struct {
 	// Header is about the largest header of an HTTP request, query string included, in bytes; beyond it the answer is status 431. Default
 	// 64 KiB.
 	Header int
-	// Connections bounds the connections of clients; more are closed at once. Default 10000, negative: no bound.
-	// [Start] lowers it when the process may not have as many file descriptors, of which some are kept for
-	// adapters and files, and says so in the log.
+	// Connections bounds the connections of clients; more are closed at once. Default 10000,
+	// negative: no bound. [Start] lowers it when the process may not have as many file descriptors,
+	// of which some are kept for adapters and files, and says so in the log.
 	Connections int
-	// AddressConnections bounds the connections of one client address, of IPv6 of one /64, and the requests of
-	// one client behind trusted proxies; more are closed at once, or answered with status 429. It does not
-	// concern loopback addresses and the trusted proxies themselves. Default 1000, negative: no bound.
+	// AddressConnections bounds the connections of one client address, of IPv6 of one /64, and the
+	// requests of one client behind trusted proxies; more are closed at once, or answered with
+	// status 429. It does not concern loopback addresses and the trusted proxies themselves.
+	// Default 1000, negative: no bound.
 	AddressConnections int
-	// AddressRate bounds the new connections in a second of each address that AddressConnections concerns, after
-	// as many at once as that allows; more are closed at once. Default 100, negative: no bound.
+	// AddressRate bounds the new connections in a second of each address that AddressConnections
+	// concerns, after as many at once as that allows; more are closed at once. Default 100,
+	// negative: no bound.
 	AddressRate int
-	// LoopbackConnections is for each loopback address what AddressConnections and AddressSessions are for others,
-	// and has AddressRate and SessionRate concern it. Zero is no bound:
-	// proxies on the same machine, which are not always configured as such, come from there.
+	// LoopbackConnections is for each loopback address what AddressConnections and AddressSessions
+	// are for others, and has AddressRate and SessionRate concern it. Zero is no bound: proxies on
+	// the same machine, which are not always configured as such, come from there.
 	LoopbackConnections int
-	// RequestMemory bounds what requests hold that are being read, or answered, and what open connections
-	// keep of their headers, in bytes; beyond it requests are refused with status 503, and WebSockets
-	// closed with code 1013. A quarter of it is the most for one address that AddressConnections
-	// concerns. Default 0, which is 64 MiB, or 8 KiB
-	// for each of Connections if that is more.
+	// RequestMemory bounds what requests hold that are being read, or answered, and what open
+	// connections keep of their headers, in bytes; beyond it requests are refused with status 503,
+	// and WebSockets closed with code 1013. A quarter of it is the most for one address that
+	// AddressConnections concerns. Default 0, which is 64 MiB, or 8 KiB for each of Connections if
+	// that is more.
 	RequestMemory int
-	// Sessions bounds the sessions; more are refused with code 6, as by all limits of sessions here: it makes
-	// clients try again later, which those with a better name do not. Of 100 or more the last fifth is
-	// for clients from addresses that have less than a tenth. Default 10000.
+	// Sessions bounds the sessions; more are refused with code 6, as by all limits of sessions
+	// here: it makes clients try again later, which those with a better name do not. Of 100 or more
+	// the last fifth is for clients from addresses that have less than a tenth. Default 10000.
 	Sessions int
-	// AddressSessions bounds the sessions from one client address, of IPv6 from one /64. Loopback addresses are
-	// not concerned: proxies on the same machine come from there. Default 1000, negative: no bound.
+	// AddressSessions bounds the sessions from one client address, of IPv6 from one /64. Loopback
+	// addresses are not concerned: proxies on the same machine come from there. Default 1000,
+	// negative: no bound.
 	AddressSessions int
-	// SessionRate bounds the sessions that are created in a second from an address that AddressSessions
-	// concerns, after ten times as many at once. Default 100, negative: no bound.
+	// SessionRate bounds the sessions that are created in a second from an address that
+	// AddressSessions concerns, after ten times as many at once. Default 100, negative: no bound.
 	SessionRate int
-	// UserSessions bounds the sessions of one user whom the Metadata Adapter has accepted; a null user is
-	// none. Zero: no bound.
+	// UserSessions bounds the sessions of one user whom the Metadata Adapter has accepted; a null
+	// user is none. Zero: no bound.
 	UserSessions int
-	// PendingCreations bounds the new sessions about which a Metadata Adapter is asked at a time, and half of it
-	// those of one address. Up to 2000 others wait for their turns, by address, as long as their
-	// clients do, and are refused then. Default 64.
+	// PendingCreations bounds the new sessions about which a Metadata Adapter is asked at a time,
+	// and half of it those of one address. Up to 2000 others wait for their turns, by address, as
+	// long as their clients do, and are refused then. Default 64.
 	PendingCreations int
 
 	// Subscriptions bounds those of a session; more are refused with code 68. Default 2000.
@@ -86,18 +89,19 @@ type Limits struct {
 	// PendingMessages bounds the messages of a session that wait to be processed, and what waits to be sent to it besides updates; more
 	// are refused with code 68. Default 1000.
 	PendingMessages int
-	// PendingMessageBytes is about how many bytes those may have, and half of it those of a sequence that
-	// wait for others before them. Beyond the limits a WebSocket is not read until there is room, and HTTP
-	// requests wait 3 s for it. Default 1 MiB.
+	// PendingMessageBytes is about how many bytes those may have, and half of it those of a
+	// sequence that wait for others before them. Beyond the limits a WebSocket is not read until
+	// there is room, and HTTP requests wait 3 s for it. Default 1 MiB.
 	PendingMessageBytes int
-	// PendingRequestBytes is about how many bytes the control requests of a session may have that wait.
-	// Default 4 MiB.
+	// PendingRequestBytes is about how many bytes the control requests of a session may have that
+	// wait. Default 4 MiB.
 	PendingRequestBytes int
-	// PendingBytes is about how many bytes messages and control requests may have that wait in all sessions.
-	// A session in which none waits may always have a small one. Default 64 MiB, at least 16 times Request.
+	// PendingBytes is about how many bytes messages and control requests may have that wait in all
+	// sessions. A session in which none waits may always have a small one. Default 64 MiB, at least
+	// 16 times Request.
 	PendingBytes int
-	// MessageCalls bounds the messages of a session that the Metadata Adapter has at a time; of a sequence
-	// it has one. In all it has up to 256, of each session in turn. Default 8.
+	// MessageCalls bounds the messages of a session that the Metadata Adapter has at a time; of a
+	// sequence it has one. In all it has up to 256, of each session in turn. Default 8.
 	MessageCalls int
 	// Sequences bounds the message sequences of a session; messages of more are refused with code 68. Default 1000.
 	Sequences int
@@ -163,8 +167,8 @@ func (l *Limits) check() error {
 	return errors.Join(errs...)
 }
 
-// descriptorReserve is how many of the file descriptors that a process may have are not for clients:
-// adapters, their ports, files, and whatever else the program does need some, too.
+// descriptorReserve is how many of the file descriptors that a process may have are not for
+// clients: adapters, their ports, files, and whatever else the program does need some, too.
 func descriptorReserve(limit int) int { return min(max(limit/10, min(64, limit/2)), 1024) }
 
 // fitDescriptors lowers the limit of connections to what the descriptors of the process allow.

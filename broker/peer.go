@@ -14,8 +14,8 @@ type peer struct {
 	proxied    bool       // a trusted proxy has passed the request on
 }
 
-// peerOf finds out whom a request comes from. What X-Forwarded-For has counts if a trusted proxy has
-// sent it, and of it only the part that trusted proxies have added.
+// peerOf finds out whom a request comes from. What X-Forwarded-For has counts if a trusted proxy
+// has sent it, and of it only the part that trusted proxies have added.
 func (f *frontend) peerOf(r *http.Request) peer {
 	var p peer
 	if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {

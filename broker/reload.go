@@ -34,9 +34,10 @@ func (r *Running) ReloadFiles(ctx context.Context) (Changes, error) {
 // its remote adapters. The sessions of the others end (END 32), their remote adapters are told, and their ports are closed, before what
 // is new is started. Sets in this process (Config.Adapters) stay.
 //
-// What can be found wrong beforehand is, and nothing has changed then. A set that cannot be started after all, since its port is taken for
-// instance, is out of service until the next reload; the error says so, the other sets are served, and Changes tells what was done.
-// Keystores and truststores that are replaced on disk need no reload: they are read again by themselves.
+// What can be found wrong beforehand is, and nothing has changed then. A set that cannot be started
+// after all, since its port is taken for instance, is out of service until the next reload; the
+// error says so, the other sets are served, and Changes tells what was done. Keystores and
+// truststores that are replaced on disk need no reload: they are read again by themselves.
 //
 // If ctx ends, sessions that end late, because an adapter holds a message, are not waited for. Calls take turns. After the stop of the
 // broker the error is [ErrStopped].

@@ -258,8 +258,8 @@ func (r *Running) gateConfig() gateConfig {
 	return cfg
 }
 
-// monitorGateConfig is for an address that only monitoring reaches: what is refused there is counted
-// with the rest, but the connections are not.
+// monitorGateConfig is for an address that only monitoring reaches: what is refused there is
+// counted with the rest, but the connections are not.
 func (r *Running) monitorGateConfig() gateConfig {
 	const connections, each, memory = 100, 50, 4 << 20
 	return gateConfig{

@@ -31,7 +31,8 @@ type service struct {
 
 	// sides are the adapters behind proxies. The slice changes, with adapters.mu held, only while the set starts.
 	sides []*side
-	// split holds the pairs of addresses of which it was said that adapters of the set come from both; adapters.mu.
+	// split holds the pairs of addresses of which it was said that adapters of the set come from
+	// both; adapters.mu.
 	split map[[2]netip.Addr]bool
 	// listeners are those of the data proxies, which may never be started; closing them twice does no harm.
 	listeners []net.Listener
@@ -236,8 +237,8 @@ func (s *service) arrived(side *side) {
 // maxSplit bounds the pairs of addresses that a set may warn of.
 const maxSplit = 100
 
-// cameFrom warns if the adapters of a set connect from different machines: two processes may be competing for it, and each have
-// a part. It is called by the proxies' readers.
+// cameFrom warns if the adapters of a set connect from different machines: two processes may be
+// competing for it, and each have a part. It is called by the proxies' readers.
 func (s *service) cameFrom(side *side, peer net.Addr) {
 	at, err := netip.ParseAddrPort(peer.String())
 	if err != nil || side.at.RemoteAddr != "" {
@@ -258,7 +259,8 @@ type elsewhere struct {
 	addr  netip.Addr
 }
 
-// newlySplit notes where the remote of a side is, and returns those that are elsewhere, of which nothing was said yet.
+// newlySplit notes where the remote of a side is, and returns those that are elsewhere, of which
+// nothing was said yet.
 func (s *service) newlySplit(side *side, from netip.Addr) (found []elsewhere) {
 	s.a.mu.Lock()
 	defer s.a.mu.Unlock()

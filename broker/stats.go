@@ -14,8 +14,8 @@ type Stats struct {
 	Items         int // subscribed with the Data Adapters
 	QueueBytes    int // about how much waits to be sent to clients
 	HistoryBytes  int // kept for recoveries
-	// PendingBytes is about how much messages and control requests of clients have that wait, and lines
-	// besides updates; see Limits.PendingBytes.
+	// PendingBytes is about how much messages and control requests of clients have that wait, and
+	// lines besides updates; see Limits.PendingBytes.
 	PendingBytes int64
 
 	Memory      int64 // bytes accounted for, of sessions and items

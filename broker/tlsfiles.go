@@ -19,8 +19,8 @@ import (
 type TLSFiles struct {
 	_ struct{}
 
-	// Certificate is the chain, the server's own certificate first; Key is its private key. Both may
-	// name the same file.
+	// Certificate is the chain, the server's own certificate first; Key is its private key. Both
+	// may name the same file.
 	Certificate, Key string
 	// ClientCA holds the certificates that the ones of clients have to be signed by. Empty: clients
 	// are asked for none.
@@ -31,9 +31,9 @@ type TLSFiles struct {
 	ClientAuth tls.ClientAuthType
 	// MinVersion is tls.VersionTLS12, which is the default, or tls.VersionTLS13.
 	MinVersion uint16
-	// Reloaded, if not nil, is called after the files have changed: with nil if they are in use, else
-	// with what is wrong with them. The calls come one at a time, from a goroutine of the broker's
-	// that does nothing else.
+	// Reloaded, if not nil, is called after the files have changed: with nil if they are in use,
+	// else with what is wrong with them. The calls come one at a time, from a goroutine of the
+	// broker's that does nothing else.
 	Reloaded func(error)
 }
 

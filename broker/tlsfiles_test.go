@@ -256,8 +256,8 @@ func (d *demo) principal(t *testing.T, tlsConfig *tls.Config) (string, error) {
 	return p.S, nil
 }
 
-// Clients are asked for certificates of an authority that is followed, too, and their subjects reach
-// the Metadata Adapter.
+// Clients are asked for certificates of an authority that is followed, too, and their subjects
+// reach the Metadata Adapter.
 func TestClientCertificatesFromFiles(t *testing.T) {
 	dir := t.TempDir()
 	keys := filepath.Join(dir, "keys.pem")

@@ -13,8 +13,8 @@ import (
 )
 
 // auditFile is the file of --audit, or the standard output. Its methods are for one goroutine, the
-// broker's own for the audit log, but for reopen. The file is never closed: the broker does not wait
-// for the last event for ever.
+// broker's own for the audit log, but for reopen. The file is never closed: the broker does not
+// wait for the last event for ever.
 type auditFile struct {
 	name string
 	out  io.Writer // instead of a file

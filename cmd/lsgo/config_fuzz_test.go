@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Whatever a configuration file holds, it is either refused with its name, or means a configuration that is printed as a
-// file which means the same.
+// Whatever a configuration file holds, it is either refused with its name, or means a configuration
+// that is printed as a file which means the same.
 func FuzzConfigurationFile(f *testing.F) {
 	for _, seed := range []string{
 		"", "http = \"127.0.0.1:0\"\n", "max-sessions = 5\nkeepalive = \"2s\"\n", "allowed-origins = [\"https://a.example\"]\n",

@@ -10,8 +10,8 @@ import (
 	"github.com/lightstreamer-go/lightstreamer/broker"
 )
 
-// exposed returns what is wrong with the addresses of clients and of monitoring, if others than this
-// machine can reach them: no TLS, no origins, no limits. Each names the flag that mends it.
+// exposed returns what is wrong with the addresses of clients and of monitoring, if others than
+// this machine can reach them: no TLS, no origins, no limits. Each names the flag that mends it.
 func exposed(s *settings) []*adaptersxml.Problem {
 	var found []*adaptersxml.Problem
 	warn := func(format string, args ...any) {
@@ -48,8 +48,8 @@ func exposed(s *settings) []*adaptersxml.Problem {
 	return found
 }
 
-// exposedPorts returns what is wrong with ports for Remote Adapters that others than this machine can
-// reach, at their lines. Ids are those of the sets that are looked at; nil: all.
+// exposedPorts returns what is wrong with ports for Remote Adapters that others than this machine
+// can reach, at their lines. Ids are those of the sets that are looked at; nil: all.
 func exposedPorts(sets []*adaptersxml.Set, adapters []broker.AdapterAddr, ids []string) []*adaptersxml.Problem {
 	var found []*adaptersxml.Problem
 	for _, set := range sets {

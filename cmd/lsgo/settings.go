@@ -13,9 +13,11 @@ import (
 	"github.com/lightstreamer-go/lightstreamer/broker"
 )
 
-// settings are what a person may choose about the broker. Each is a flag, an environment variable and a key of the configuration file,
-// under the same name. The tag min is the least value there may be, file marks the path of a file or folder, origins a list
-// of origins, prefixes one of networks. The tag to names the field of broker.Config that gets the value; with off, 0 switches it off there.
+// settings are what a person may choose about the broker. Each is a flag, an environment variable
+// and a key of the configuration file, under the same name. The tag min is the least value there
+// may be, file marks the path of a file or folder, origins a list of origins, prefixes one of
+// networks. The tag to names the field of broker.Config that gets the value; with off, 0 switches
+// it off there.
 type settings struct {
 	Adapters string `group:"Adapters:" file:"" placeholder:"DIR" help:"Folder with an adapters.xml, or with a folder for each Adapter Set. In these files $$env.NAME is replaced by the environment variable."`
 	// AdapterHost is the default for proxies without the parameter interface.
@@ -88,7 +90,8 @@ func (s *settings) check() error {
 	return nil
 }
 
-// config is the part of the broker's configuration that is plain data: the settings with the tag to.
+// config is the part of the broker's configuration that is plain data: the settings with the tag
+// to.
 func (s *settings) config() broker.Config {
 	cfg := broker.Config{NoMonitoring: !s.Monitoring}
 	from := reflect.ValueOf(s).Elem()

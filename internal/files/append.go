@@ -1,6 +1,7 @@
 package files
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 )
@@ -30,7 +31,7 @@ func Append(name string) (*os.File, error) {
 
 // renamed makes an error of check that of an append.
 func renamed(err error) error {
-	if at, ok := err.(*fs.PathError); ok { //nolint:errorlint // check returns it bare
+	if at, ok := errors.AsType[*fs.PathError](err); ok {
 		at.Op = "append to"
 	}
 	return err

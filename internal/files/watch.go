@@ -6,8 +6,8 @@ import "os"
 //
 // Files are asked for their state (stat) rather than watched by the system's notifications: editors
 // replace files instead of writing them, folders come and go, and mounts from networks and
-// containers notify nobody. All of that looks the same to a question asked now and then, which costs
-// microseconds.
+// containers notify nobody. All of that looks the same to a question asked now and then, which
+// costs microseconds.
 type Stamp map[string]os.FileInfo
 
 // StampOf returns the present state.

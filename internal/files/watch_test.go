@@ -10,7 +10,8 @@ import (
 	"github.com/lightstreamer-go/lightstreamer/internal/files"
 )
 
-// A change is seen once, when it has come to rest: whether a file is written to, replaced, removed or added.
+// A change is seen once, when it has come to rest: whether a file is written to, replaced, removed
+// or added.
 func TestWatch(t *testing.T) {
 	dir := t.TempDir()
 	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")

@@ -12,7 +12,8 @@ import (
 // Text is a secret. It shows as *** in whatever form it is printed, logged or marshalled, and as
 // nothing if it is empty; string(t) is the secret.
 //
-// It is unmarshalled as any string. As the key of a map, encoding/json would show it: use it for values.
+// It is unmarshalled as any string. As the key of a map, encoding/json would show it: use it for
+// values.
 type Text string
 
 const mask = "***"

@@ -106,10 +106,10 @@ type Destroy struct {
 	Cause   string // LS_cause, for logs
 }
 
-// ParseControl reads one line of a control request. The error is the answer: if the line has a usable LS_reqId, REQERR with code
-// 68, since the codes that would say more make clients give up their session; else ERROR, 65 for a wrong value and 67
-// for a missing one. Unknown parameters are ignored. Numbers that say how much is wanted of something are brought
-// within bounds.
+// ParseControl reads one line of a control request. The error is the answer: if the line has a
+// usable LS_reqId, REQERR with code 68, since the codes that would say more make clients give up
+// their session; else ERROR, 65 for a wrong value and 67 for a missing one. Unknown parameters are
+// ignored. Numbers that say how much is wanted of something are brought within bounds.
 func ParseControl(line []byte) (Control, *RequestError) {
 	r := reader{}
 	r.params, r.err = ParseParams(line)

@@ -180,7 +180,8 @@ func (ps Params) Int(name string, def, low, high int64) (int64, error) {
 }
 
 // amount reads an integer that stands for how much is wanted of something: one below low or above
-// high is brought there, however large it is. def if the name is not there. The error is a *ParamError.
+// high is brought there, however large it is. def if the name is not there. The error is a
+// *ParamError.
 func (ps Params) amount(name string, def, low, high int64) (int64, error) {
 	v, ok := ps.Lookup(name)
 	if !ok {
@@ -200,15 +201,16 @@ func (ps Params) amount(name string, def, low, high int64) (int64, error) {
 	return min(max(n, low), high), nil
 }
 
-// Decimals that clients ask for are brought between these: all arithmetic with them stays within what
-// a float64 and a [time.Duration] can hold.
+// Decimals that clients ask for are brought between these: all arithmetic with them stays within
+// what a float64 and a [time.Duration] can hold.
 const (
 	minDecimal = 1e-9
 	maxDecimal = 1e12
 )
 
-// Decimal reads a positive decimal number, also with an exponent, and brings it between 1e-9 and 1e12; def if the name is not there.
-// Any of words gives 0, which stands for no limit. The error is a *ParamError.
+// Decimal reads a positive decimal number, also with an exponent, and brings it between 1e-9 and
+// 1e12; def if the name is not there. Any of words gives 0, which stands for no limit. The error is
+// a *ParamError.
 func (ps Params) Decimal(name string, def float64, words ...string) (float64, error) {
 	v, ok := ps.Lookup(name)
 	if !ok {
@@ -229,8 +231,8 @@ func (ps Params) Decimal(name string, def float64, words ...string) (float64, er
 // maxNumber is the longest text that is read as a number.
 const maxNumber = 400
 
-// readNumber reads a decimal number, which may have a sign, a dot and an exponent. What is too large for
-// a float64 is infinite.
+// readNumber reads a decimal number, which may have a sign, a dot and an exponent. What is too
+// large for a float64 is infinite.
 func readNumber(s string) (float64, bool) {
 	if s == "" || len(s) > maxNumber {
 		return 0, false
@@ -263,7 +265,8 @@ func parseDecimal(s string) (float64, bool) {
 // maxMillis keeps every time a client can ask for far from the overflow of a time.Duration: some thirty years.
 const maxMillis = 1_000_000_000_000
 
-// millis reads a time, which is at most maxMillis; 0 if the name is not there, or the time is negative.
+// millis reads a time, which is at most maxMillis; 0 if the name is not there, or the time is
+// negative.
 func (ps Params) millis(name string) (time.Duration, error) {
 	n, err := ps.amount(name, 0, 0, maxMillis)
 	return time.Duration(n) * time.Millisecond, err

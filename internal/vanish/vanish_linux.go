@@ -27,8 +27,8 @@ func acknowledged(tcp *net.TCPConn) (a acks, ok bool) {
 	}, err == nil
 }
 
-// Unacknowledged returns how many of the bytes written the other host has not acknowledged, after the
-// end of the connection too; 0 if the system does not tell.
+// Unacknowledged returns how many of the bytes written the other host has not acknowledged, after
+// the end of the connection too; 0 if the system does not tell.
 func Unacknowledged(tcp *net.TCPConn) int64 {
 	var n int32
 	err := control(tcp, func(fd uintptr) error {

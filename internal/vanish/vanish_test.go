@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// A host that acknowledges nothing is given up; one that is slow to do so, or has the time of a stopped process on its
-// side, is not.
+// A host that acknowledges nothing is given up; one that is slow to do so, or has the time of a
+// stopped process on its side, is not.
 func TestHalfOpenConnectionsAreGivenUp(t *testing.T) {
 	type look struct {
 		at      time.Duration

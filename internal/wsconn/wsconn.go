@@ -46,12 +46,12 @@ var ErrWriteTimeout = errors.New("wsconn: write timed out")
 // connection is closed.
 var ErrReadTimeout = errors.New("wsconn: message did not arrive in time")
 
-// ErrNoRoom is in the error of a read whose message found no room in [Options].Buffers; the peer has
-// been told with code 1013.
+// ErrNoRoom is in the error of a read whose message found no room in [Options].Buffers; the peer
+// has been told with code 1013.
 var ErrNoRoom = errors.New("wsconn: no memory left for a message")
 
-// ErrFlood is in the error of a read after more pings and pongs than a peer may send; the connection is
-// closed.
+// ErrFlood is in the error of a read after more pings and pongs than a peer may send; the
+// connection is closed.
 var ErrFlood = errors.New("wsconn: too many control frames")
 
 // CloseError is in the error of a read after the peer has closed with a close frame.
@@ -72,8 +72,8 @@ type Options struct {
 	ReadLimit int64
 	// WriteTimeout bounds each write, which may take up to a quarter longer. Default 10 s.
 	WriteTimeout time.Duration
-	// ReadTimeout bounds the arrival of a message from its first frame to its end, which may take up to
-	// a quarter longer. Default 0: no bound.
+	// ReadTimeout bounds the arrival of a message from its first frame to its end, which may take
+	// up to a quarter longer. Default 0: no bound.
 	ReadTimeout time.Duration
 	// Buffers is asked before memory is taken for a message of more than 16 KiB, and gets it back
 	// afterwards; nil: memory is taken. Its methods must not block.
@@ -95,8 +95,9 @@ type control struct {
 	flooded bool
 }
 
-// controlled takes note of a ping or pong, and reports whether a ping is to be answered. The library
-// reads on without returning as long as there is nothing but these, so the connection is cut here.
+// controlled takes note of a ping or pong, and reports whether a ping is to be answered. The
+// library reads on without returning as long as there is nothing but these, so the connection is
+// cut here.
 func (c *Conn) controlled() bool {
 	now := time.Now()
 	if c.control.last.IsZero() {

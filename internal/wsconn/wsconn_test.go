@@ -419,7 +419,8 @@ func (b *shared) Take(n int64) bool {
 
 func (b *shared) Add(n int64) { b.left.Add(-n) }
 
-// Large messages share memory, which is given back when they have been processed, or the connection is over.
+// Large messages share memory, which is given back when they have been processed, or the connection
+// is over.
 func TestBuffers(t *testing.T) {
 	var memory shared
 	const total = 300 << 10

@@ -279,7 +279,8 @@ func (c *counter) command(sub *adapter.Subscription, n int64, values adapter.Fie
 	return nil
 }
 
-// note writes a number into the journal: it is there even if the process is killed the moment after.
+// note writes a number into the journal: it is there even if the process is killed the moment
+// after.
 func (f *feed) note(slot, n int64) error {
 	_, err := f.journal.WriteAt(binary.LittleEndian.AppendUint64(nil, uint64(n)), 8*slot)
 	return err

@@ -17,7 +17,8 @@ import (
 	"github.com/lightstreamer-go/lightstreamer/interop/internal/ledger"
 )
 
-// stage is what a row plays on: a broker, an adapter, clients of both kinds, and wires between them.
+// stage is what a row plays on: a broker, an adapter, clients of both kinds, and wires between
+// them.
 type stage struct {
 	o    *options
 	cfg  brokerConfig

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -200,7 +201,7 @@ func (w *wire) pass(c *wired, to, from *net.TCPConn, down bool) {
 		if err == nil {
 			continue
 		}
-		if err != io.EOF { //nolint:errorlint // that is how a connection says it
+		if !errors.Is(err, io.EOF) {
 			c.end(true)
 		}
 		return

@@ -88,7 +88,8 @@ func (d *distinct) clear() {
 	d.live(csEvent)
 }
 
-// lost tells of missing events, unless a ClearSnapshot is about to. Who waits for the snapshot has missed none.
+// lost tells of missing events, unless a ClearSnapshot is about to. Who waits for the snapshot has
+// missed none.
 func (d *distinct) lost(cleared bool) {
 	if cleared {
 		return

@@ -11,7 +11,8 @@ import (
 // Kind tells what an Event is.
 type Kind uint8
 
-// The kinds of event a receiver gets. In MERGE mode there are only updates, in RAW mode updates and Lost.
+// The kinds of event a receiver gets. In MERGE mode there are only updates, in RAW mode updates and
+// Lost.
 const (
 	Update        Kind = iota + 1
 	EndOfSnapshot      // EOS: the snapshot of the item is complete

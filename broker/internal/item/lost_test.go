@@ -7,8 +7,9 @@ import (
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
 )
 
-// TestLost: receivers of RAW and DISTINCT are told that updates may be missing, in the place where they would be; those of
-// MERGE and COMMAND are not, and those of DISTINCT not when the list is about to be cleared.
+// TestLost: receivers of RAW and DISTINCT are told that updates may be missing, in the place where
+// they would be; those of MERGE and COMMAND are not, and those of DISTINCT not when the list is
+// about to be cleared.
 func TestLost(t *testing.T) {
 	for _, tt := range []struct {
 		mode provider.Mode

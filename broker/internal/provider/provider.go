@@ -94,19 +94,21 @@ type Sink interface {
 	EndOfSnapshot()
 	ClearSnapshot()
 	DeclareFieldDiffOrder([]FieldDiff)
-	// Lost tells that updates may be missing between those before and those after it, as the adapter's connection has
-	// broken. How many is not known. cleared says that ClearSnapshot follows.
+	// Lost tells that updates may be missing between those before and those after it, as the
+	// adapter's connection has broken. How many is not known. cleared says that ClearSnapshot
+	// follows.
 	Lost(cleared bool)
 }
 
 // Data is a Data Adapter as the kernel sees it.
 type Data interface {
-	// Subscribe asks for an item. It only submits the request: the outcome is logged by the adapter's side, since clients
-	// are not told of it. The kernel alternates Subscribe and Unsubscribe for each item. Owner is on whose behalf: where
-	// requests have to wait, owners take turns.
+	// Subscribe asks for an item. It only submits the request: the outcome is logged by the
+	// adapter's side, since clients are not told of it. The kernel alternates Subscribe and
+	// Unsubscribe for each item. Owner is on whose behalf: where requests have to wait, owners take
+	// turns.
 	Subscribe(item, owner string, sink Sink)
-	// Share tells that another owner wants an item that is subscribed, so that it comes in the turns of both. Of an item
-	// that is not subscribed it is without effect.
+	// Share tells that another owner wants an item that is subscribed, so that it comes in the
+	// turns of both. Of an item that is not subscribed it is without effect.
 	Share(item, owner string)
 	// Unsubscribe ends the interest. After it has returned the sink is not called again.
 	Unsubscribe(item string)

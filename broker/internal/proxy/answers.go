@@ -8,7 +8,8 @@ import (
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
 )
 
-// maxAnswers and maxAnswerBytes bound each of the two kinds of answers kept. The names in them are the clients'.
+// maxAnswers and maxAnswerBytes bound each of the two kinds of answers kept. The names in them are
+// the clients'.
 const (
 	maxAnswers     = 100_000
 	maxAnswerBytes = 16 << 20

@@ -8,7 +8,8 @@ import (
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
 )
 
-// TestAnswersAreBoundedInBytes: names that clients make up do not fill the memory, old ones no more than young ones.
+// TestAnswersAreBoundedInBytes: names that clients make up do not fill the memory, old ones no more
+// than young ones.
 func TestAnswersAreBoundedInBytes(t *testing.T) {
 	a := newAnswers(time.Hour, time.Nanosecond)
 	asked := 0

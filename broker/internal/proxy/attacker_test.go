@@ -31,7 +31,8 @@ var methods = []string{
 	"GIT", "GUI", "NUM", "NNT", "NTC", "KEEPALIVE", "XYZ",
 }
 
-// attackLine makes a line of valid shape with extreme contents; ids are those that the proxy has used.
+// attackLine makes a line of valid shape with extreme contents; ids are those that the proxy has
+// used.
 func attackLine(random *rand.Rand, ids []string) string {
 	pick := func(list []string) string { return list[random.IntN(len(list))] }
 	id := pick(extremes)
@@ -49,8 +50,9 @@ func attackLine(random *rand.Rand, ids []string) string {
 	return line
 }
 
-// TestAttacker: a peer that speaks ARI with extreme numbers and sizes, as a remote that was initialised or as one that was
-// not, costs the proxies its connection, some memory, and nothing else.
+// TestAttacker: a peer that speaks ARI with extreme numbers and sizes, as a remote that was
+// initialised or as one that was not, costs the proxies its connection, some memory, and nothing
+// else.
 func TestAttacker(t *testing.T) {
 	const rounds, lines, limit = 60, 150, 16 << 20
 	ctx, cancel := context.WithCancel(t.Context())
@@ -142,8 +144,8 @@ func attack(t *testing.T, random *rand.Rand, addr net.Addr, channel ari.Channel,
 	}
 }
 
-// initialise connects a remote until one is initialised, which may have to wait for the end of the last one, and returns the
-// id of a request that follows.
+// initialise connects a remote until one is initialised, which may have to wait for the end of the
+// last one, and returns the id of a request that follows.
 func initialise(t *testing.T, addr net.Addr, channel ari.Channel) string {
 	t.Helper()
 	try := func() string {
@@ -174,8 +176,8 @@ func initialise(t *testing.T, addr net.Addr, channel ari.Channel) string {
 	return ""
 }
 
-// FuzzPorts: whatever comes on the two ports of a remote with two connections, the proxy does not panic or hang, closes, and
-// takes a good pair afterwards.
+// FuzzPorts: whatever comes on the two ports of a remote with two connections, the proxy does not
+// panic or hang, closes, and takes a good pair afterwards.
 func FuzzPorts(f *testing.F) {
 	f.Add([]byte(rac+"\nID|DPI|V\n"), []byte(racNotify+"\n1|UD3|S|i|S|ID|B|0|S|a|S|1\n"))
 	f.Add([]byte("KEEPALIVE\n"), []byte("1|RAC|S|user|S|x\n1|FAL|E|x\n"))

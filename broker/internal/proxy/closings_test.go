@@ -231,7 +231,8 @@ func TestWaitingNewTablesAtLoss(t *testing.T) {
 	})
 }
 
-// TestStoredBytes: what a new remote may have to get is bounded in bytes, too; the last ones are kept.
+// TestStoredBytes: what a new remote may have to get is bounded in bytes, too; the last ones are
+// kept.
 func TestStoredBytes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, ln := startMetadata(t, proxy.MetadataConfig{Config: proxy.Config{Robust: true}, MaxStoredBytes: 1 << 20})

@@ -55,8 +55,8 @@ type Config struct {
 	// TLS is spoken from the first byte if not nil; as the server when listening, as the client when dialing.
 	TLS *tls.Config
 
-	// Timeout limits each request, the init request to a remote that has identified itself included. Zero means
-	// DefaultTimeout; negative, no limit.
+	// Timeout limits each request, the init request to a remote that has identified itself
+	// included. Zero means DefaultTimeout; negative, no limit.
 	Timeout time.Duration
 	// KeepaliveTimeout is the longest silence of the remote. Zero or negative: no limit.
 	KeepaliveTimeout time.Duration
@@ -75,24 +75,27 @@ type Config struct {
 	// ProxyInstanceID identifies this proxy to the remotes that follow each other. Empty: made at random. Robust only.
 	ProxyInstanceID string
 
-	// ConnectionRecovery is the least time from dialing a remote that was then not initialised to dialing again, if it is more
-	// than ConnectionRetry. It does not close a port: a proxy that listens goes on doing so whoever fails to be its remote.
+	// ConnectionRecovery is the least time from dialing a remote that was then not initialised to
+	// dialing again, if it is more than ConnectionRetry. It does not close a port: a proxy that
+	// listens goes on doing so whoever fails to be its remote.
 	ConnectionRecovery time.Duration
 
-	// OnConnected, if not nil, gets the address of each remote that was initialised. It is called on the goroutine that reads
-	// from it, and must not block.
+	// OnConnected, if not nil, gets the address of each remote that was initialised. It is called
+	// on the goroutine that reads from it, and must not block.
 	OnConnected func(peer net.Addr)
 
 	// MaxLine bounds a line of the remote, in bytes. Zero means DefaultMaxLine.
 	MaxLine int
-	// MaxUnsent bounds the bytes of answers that wait for a remote which asks and does not read; past it the connection is
-	// given up. Requests wait, for their turn, from 256 KiB or MaxUnsent on, whichever is less. Zero means DefaultMaxUnsent.
+	// MaxUnsent bounds the bytes of answers that wait for a remote which asks and does not read;
+	// past it the connection is given up. Requests wait, for their turn, from 256 KiB or MaxUnsent
+	// on, whichever is less. Zero means DefaultMaxUnsent.
 	MaxUnsent int
-	// MaxPending bounds the requests that are sent and not answered; further ones wait. Zero means DefaultMaxPending.
+	// MaxPending bounds the requests that are sent and not answered; further ones wait. Zero means
+	// DefaultMaxPending.
 	MaxPending int
 
-	// Peers, if not nil, is told of peers that come, go and are refused, from goroutines of the proxy.
-	// It must not block.
+	// Peers, if not nil, is told of peers that come, go and are refused, from goroutines of the
+	// proxy. It must not block.
 	Peers func(PeerEvent)
 
 	// Logger gets what happens. User names are logged at Info, passwords never. Nil discards it.

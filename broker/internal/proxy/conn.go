@@ -131,9 +131,9 @@ func (c *conn) read() {
 	drain(c.nc)
 }
 
-// readLines hands the lines of nc to handle until the connection is lost, for which it returns what the remote is told of
-// it and the cause, or until ending reports true. inited reports whether the remote is initialised: then its silence is
-// limited, and its lines may be long.
+// readLines hands the lines of nc to handle until the connection is lost, for which it returns what
+// the remote is told of it and the cause, or until ending reports true. inited reports whether the
+// remote is initialised: then its silence is limited, and its lines may be long.
 func (l *link) readLines(nc net.Conn, handle func([]byte), ending, inited func() bool) (reason string, cause error) {
 	buf := ari.NewLineBuffer(min(maxOpeningLine, l.cfg.MaxLine))
 	in := reader{nc: nc}
@@ -177,8 +177,8 @@ func (l *link) readLines(nc net.Conn, handle func([]byte), ending, inited func()
 	}
 }
 
-// openingRead is how much is read at a time before the init reply, so that a long line that follows it
-// is not taken for one of the opening.
+// openingRead is how much is read at a time before the init reply, so that a long line that follows
+// it is not taken for one of the opening.
 const openingRead = 4 << 10
 
 // reader reads from a connection whose silence may be limited.
@@ -187,9 +187,10 @@ type reader struct {
 	silence time.Duration // 0: no limit
 }
 
-// read reads what there is, or waits for it. Silence is not judged by the time that has passed alone: a
-// process that was itself stopped finds its deadline past and the data waiting. So the last part of the
-// time is a second look, and a deadline that is noticed late is followed by another one.
+// read reads what there is, or waits for it. Silence is not judged by the time that has passed
+// alone: a process that was itself stopped finds its deadline past and the data waiting. So the
+// last part of the time is a second look, and a deadline that is noticed late is followed by
+// another one.
 func (r *reader) read(into []byte) (int, error) {
 	if r.silence <= 0 {
 		return r.nc.Read(into)
@@ -330,8 +331,9 @@ func (r *refusal) Error() string {
 	return fmt.Sprintf("%s refused by the remote adapter: %s", r.method, bounded(r.Message.S))
 }
 
-// request sends a request of an owner, or has it wait for its turn, at least until behind, which may be nil, has left. done is
-// called once, later or at once, unless an error is returned, which tells why the connection has ended.
+// request sends a request of an owner, or has it wait for its turn, at least until behind, which
+// may be nil, has left. done is called once, later or at once, unless an error is returned, which
+// tells why the connection has ended.
 func (c *conn) request(m ari.Method, owner string, behind *request, encode func(dst []byte, id string) []byte,
 	done func(body []byte, err error)) (*request, error) {
 	id := c.link.nextID(c.stamp)

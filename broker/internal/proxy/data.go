@@ -23,8 +23,9 @@ type DataConfig struct {
 	// StatusItem (robust), if not empty, is an item that the proxy itself serves. It has one field, status: "connecting"
 	// before the first remote, "connected", and "reconnecting" after a loss.
 	StatusItem string
-	// MaxPendingRequests bounds the SUB and USB that are sent and not answered; further ones wait, as long as it takes, and
-	// owners take turns. Zero: a bound that follows the remote, from 64 up to 4000 as it answers in good time.
+	// MaxPendingRequests bounds the SUB and USB that are sent and not answered; further ones wait,
+	// as long as it takes, and owners take turns. Zero: a bound that follows the remote, from 64 up
+	// to 4000 as it answers in good time.
 	MaxPendingRequests int
 }
 
@@ -39,7 +40,8 @@ type Data struct {
 	conn   *conn // nil while there is no remote
 	items  map[string]*entry
 	routes map[string]route // by the id of the SUB, of the current connection
-	// leaving holds the USB that may not have left yet, by item: a SUB for the item has to come after it.
+	// leaving holds the USB that may not have left yet, by item: a SUB for the item has to come
+	// after it.
 	leaving map[string]*request
 	serial  uint64
 }

@@ -134,7 +134,8 @@ func TestRemoteAsksWithoutReading(t *testing.T) {
 	})
 }
 
-// TestRemoteDoesNotAnswer: the requests that it has and has not answered are bounded, and the others wait.
+// TestRemoteDoesNotAnswer: the requests that it has and has not answered are bounded, and the
+// others wait.
 func TestRemoteDoesNotAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, ln := startData(t, proxy.DataConfig{Config: proxy.Config{MaxPending: 50, Timeout: -1}})

@@ -26,8 +26,8 @@ type bound struct {
 	follow bool
 }
 
-// lane is the requests that have a bound in common. It belongs to its pending, and is guarded by its
-// lock.
+// lane is the requests that have a bound in common. It belongs to its pending, and is guarded by
+// its lock.
 type lane struct {
 	fairQueue
 	window, most int
@@ -47,8 +47,9 @@ func newLane(b bound) *lane {
 	return l
 }
 
-// answered has the window follow how long an answer has taken, in a time of timeout, 0 for no limit. What counts is how much
-// longer it took than the fastest one, which is about how long the request has waited for others at the remote.
+// answered has the window follow how long an answer has taken, in a time of timeout, 0 for no
+// limit. What counts is how much longer it took than the fastest one, which is about how long the
+// request has waited for others at the remote.
 func (l *lane) answered(took, timeout time.Duration) {
 	if !l.follow {
 		return
@@ -71,9 +72,9 @@ func (l *lane) slow() {
 	}
 }
 
-// fairQueue holds requests that wait to be sent. Each owner has a line of its own, and the lines take
-// turns, so that nobody waits for more than one request of each other owner. A request that several
-// owners want stands in the lines of all of them.
+// fairQueue holds requests that wait to be sent. Each owner has a line of its own, and the lines
+// take turns, so that nobody waits for more than one request of each other owner. A request that
+// several owners want stands in the lines of all of them.
 type fairQueue struct {
 	waiting int
 	lines   map[string]*ownerLine

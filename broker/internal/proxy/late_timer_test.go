@@ -9,8 +9,8 @@ import (
 	"github.com/lightstreamer-go/lightstreamer/internal/ari"
 )
 
-// TestLateTimer: a timer that fires long after its time was held up together with the process, and so was the reader. It gets
-// time to read the replies that are there before requests are failed.
+// TestLateTimer: a timer that fires long after its time was held up together with the process, and
+// so was the reader. It gets time to read the replies that are there before requests are failed.
 func TestLateTimer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var waiting atomic.Int64

@@ -36,7 +36,8 @@ const (
 
 const (
 	flushTime = time.Second // how long a connection may take to write its farewell
-	// leastRetry is the least time between dials of a remote that is not initialised, where no pause is configured.
+	// leastRetry is the least time between dials of a remote that is not initialised, where no
+	// pause is configured.
 	leastRetry = 100 * time.Millisecond
 
 	shuttingDown = "the server is shutting down"
@@ -52,7 +53,8 @@ type side interface {
 	detach(c *conn)
 }
 
-// link brings connections about, of which one is that of the remote, and lives as long as its proxy.
+// link brings connections about, of which one is that of the remote, and lives as long as its
+// proxy.
 type link struct {
 	cfg          Config
 	channel      ari.Channel
@@ -153,8 +155,8 @@ func (l *link) NotifyAddr() net.Addr {
 // Ready returns a channel that is closed when the first remote is initialised.
 func (l *link) Ready() <-chan struct{} { return l.ready }
 
-// Done returns a channel that is closed when no remote will come any more: after Close, or when a basic proxy has lost its
-// remote.
+// Done returns a channel that is closed when no remote will come any more: after Close, or when a
+// basic proxy has lost its remote.
 func (l *link) Done() <-chan struct{} { return l.done }
 
 // Err tells why Done is closed; nil before, and after Close.
@@ -252,7 +254,8 @@ func (l *link) stopListening() {
 	}
 }
 
-// dialAll serves one connection after the other. The error is that of a basic proxy which has lost its remote.
+// dialAll serves one connection after the other. The error is that of a basic proxy which has lost
+// its remote.
 func (l *link) dialAll() error {
 	var next time.Time
 	for l.sleep(time.Until(next)) {
@@ -299,7 +302,8 @@ func (l *link) ended(c *conn, inited bool, err error) bool {
 	return true
 }
 
-// refused notes a peer that has not come to a good init reply. It has failed, the proxy has not: the port stays open.
+// refused notes a peer that has not come to a good init reply. It has failed, the proxy has not:
+// the port stays open.
 func (l *link) refused(p *peer, err error) {
 	l.stats.refused.Add(1)
 	l.tellPeer(PeerRefused, p.raw, l.userOf(p), err.Error())
@@ -378,7 +382,8 @@ func (l *link) secure(p *peer) (net.Conn, error) {
 	return tc, nil
 }
 
-// release has c stand in nobody's way any more, as it is ending. The place of the remote is free later, see leave.
+// release has c stand in nobody's way any more, as it is ending. The place of the remote is free
+// later, see leave.
 func (l *link) release(c *conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -434,7 +439,8 @@ func (l *link) serve(c *conn) (inited bool, err error) {
 	return c.inited.Load(), reason
 }
 
-// take has c take the place of the remote, which it reports: another may have it. One that is ending is waited for.
+// take has c take the place of the remote, which it reports: another may have it. One that is
+// ending is waited for.
 func (l *link) take(c *conn) bool {
 	for {
 		l.mu.Lock()

@@ -43,8 +43,8 @@ func TestOneRemoteAtATime(t *testing.T) {
 	})
 }
 
-// TestFailedAttempts: a remote that refuses to initialise has failed, and not the proxy: its port stays, and the reason is
-// told.
+// TestFailedAttempts: a remote that refuses to initialise has failed, and not the proxy: its port
+// stays, and the reason is told.
 func TestFailedAttempts(t *testing.T) {
 	for _, cfg := range []proxy.Config{
 		{}, {Robust: true}, {Robust: true, ConnectionRecovery: -1}, {Robust: true, ConnectionRecovery: time.Minute},

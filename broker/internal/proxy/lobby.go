@@ -9,16 +9,16 @@ import (
 )
 
 const (
-	// openingTime is what a peer has to come through TLS and to identify itself: to send credentials
-	// where they are checked, or else RAC or a keepalive; or the init reply. It does not depend on
-	// Config.Timeout, which may be hours, and which a remote that has identified itself gets for the
-	// init reply.
+	// openingTime is what a peer has to come through TLS and to identify itself: to send
+	// credentials where they are checked, or else RAC or a keepalive; or the init reply. It does
+	// not depend on Config.Timeout, which may be hours, and which a remote that has identified
+	// itself gets for the init reply.
 	openingTime = 10 * time.Second
 	// lateTime is what a peer has to send RAC, and to learn why it is turned down, while there is a
 	// remote.
 	lateTime = 2 * time.Second
-	// maxOpening is how many peers may be opening at each port, and maxOpeningPerAddr how many of them
-	// may come from one address.
+	// maxOpening is how many peers may be opening at each port, and maxOpeningPerAddr how many of
+	// them may come from one address.
 	maxOpening        = 16
 	maxOpeningPerAddr = 8
 	// maxOpeningLine bounds the lines of a peer that has not answered init.
@@ -66,8 +66,8 @@ func newPeer(ctx context.Context, raw net.Conn, cut func(why error)) peer {
 // link.mu.
 type lobby struct{ peers []*peer }
 
-// enter takes p in. Where too many are there already, one of them goes, of p's own address if that has its
-// share; it is returned, to be cut. If none may go, p may not come, and ok is false.
+// enter takes p in. Where too many are there already, one of them goes, of p's own address if that
+// has its share; it is returned, to be cut. If none may go, p may not come, and ok is false.
 func (b *lobby) enter(p *peer) (displaced *peer, ok bool) {
 	count := make(map[string]int)
 	for _, other := range b.peers {
@@ -85,9 +85,9 @@ func (b *lobby) enter(p *peer) (displaced *peer, ok bool) {
 	return displaced, true
 }
 
-// leastWelcome returns who may be displaced by p, of its own address only if own is set: the oldest one that
-// has not identified itself, of the address that has most; without such, the oldest one that takes longer over
-// init than others may over everything.
+// leastWelcome returns who may be displaced by p, of its own address only if own is set: the oldest
+// one that has not identified itself, of the address that has most; without such, the oldest one
+// that takes longer over init than others may over everything.
 func (b *lobby) leastWelcome(count map[string]int, p *peer, own bool) *peer {
 	var silent, slow *peer
 	for _, other := range b.peers {

@@ -47,8 +47,8 @@ type MetadataConfig struct {
 	// ClearOnNewRemote (robust) forgets these answers when a new remote has come.
 	ClearOnNewRemote bool
 
-	// Bounds on the requests that are sent and not answered; further ones wait, and sessions take turns. Timeout counts from
-	// the call, but for NTC and NSC from the sending. Zero: 4000.
+	// Bounds on the requests that are sent and not answered; further ones wait, and sessions take
+	// turns. Timeout counts from the call, but for NTC and NSC from the sending. Zero: 4000.
 	MaxPendingUsers    int // NUS, NUA
 	MaxPendingMessages int // NUM
 	MaxPendingTables   int // GIS, GSC, GIT, GUI, NNT
@@ -116,9 +116,9 @@ func (m *Metadata) current() *conn {
 	return m.conn
 }
 
-// ask sends a request of an owner, who takes turns with others, on c and waits for the answer. settled, if not nil, is called
-// when the request has come to its end, which may be after ask has returned because of its context. It is called once in any
-// case.
+// ask sends a request of an owner, who takes turns with others, on c and waits for the answer.
+// settled, if not nil, is called when the request has come to its end, which may be after ask has
+// returned because of its context. It is called once in any case.
 func ask[T any](ctx context.Context, m *Metadata, c *conn, method ari.Method, owner string, encode func(dst []byte, id string, v ari.Version) []byte,
 	parse func(body []byte, v ari.Version) (T, error), settled func()) (T, error) {
 	type answer struct {

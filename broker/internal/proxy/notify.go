@@ -12,17 +12,18 @@ import (
 	"github.com/lightstreamer-go/lightstreamer/internal/ari"
 )
 
-// pairTime is how long two connections that do not both send RAC have to wait before they are taken for a pair: others that
-// do may still come.
+// pairTime is how long two connections that do not both send RAC have to wait before they are taken
+// for a pair: others that do may still come.
 const pairTime = time.Second
 
 // notifier is the second connection with a remote of ARI 1.9.0 and before: it brings the notifications, and is never written
 // to. Its goroutine is waited for by the conn it is paired with.
 //
-// Nothing on the wire says which two connections are a pair. They come from the same address, and if both have sent RAC, with
-// the same user: then they are paired at once. Remotes of ARI 1.8.0 send none; the one that came at the time that is nearest
-// is taken for theirs, a second later. So a stray connection is no remote's, unless it comes from the same address at the same
-// time and says the same.
+// Nothing on the wire says which two connections are a pair. They come from the same address, and
+// if both have sent RAC, with the same user: then they are paired at once. Remotes of ARI 1.8.0
+// send none; the one that came at the time that is nearest is taken for theirs, a second later. So
+// a stray connection is no remote's, unless it comes from the same address at the same time and
+// says the same.
 type notifier struct {
 	peer
 	link *link
@@ -229,7 +230,8 @@ func (c *conn) notification(l ari.Line, err error) {
 	}
 }
 
-// pair notes a change, joins connections that belong together, and has init asked for where nothing is missing any more.
+// pair notes a change, joins connections that belong together, and has init asked for where nothing
+// is missing any more.
 func (l *link) pair(change func()) {
 	l.mu.Lock()
 	change()
@@ -264,8 +266,8 @@ func (l *link) match() {
 	}
 }
 
-// mateOf returns the connection for notifications that belongs to c; nil if there is none, or it is too early to tell. mu is
-// held.
+// mateOf returns the connection for notifications that belongs to c; nil if there is none, or it is
+// too early to tell. mu is held.
 func (l *link) mateOf(c *conn) *notifier {
 	now := time.Now()
 	var best *notifier

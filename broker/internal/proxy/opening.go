@@ -32,7 +32,8 @@ func (c *conn) silent() {
 	c.fail(fmt.Errorf("%w: %s", ErrInit, what), what)
 }
 
-// open has the init request leave at once, or when credentials, or the other connection of the pair, have come.
+// open has the init request leave at once, or when credentials, or the other connection of the
+// pair, have come.
 func (c *conn) open() {
 	l := c.link
 	l.mu.Lock()
@@ -57,8 +58,8 @@ func (c *conn) open() {
 	}
 }
 
-// beLate ends a connection for which there is no place: at once if the peer has sent RAC, which tells whether it understands
-// CLOSE. Else it may still do so for a short time.
+// beLate ends a connection for which there is no place: at once if the peer has sent RAC, which
+// also says that it understands CLOSE. Else it may still do so for a short time.
 func (c *conn) beLate() {
 	if c.link.knows(&c.peer) {
 		c.fail(errTaken, errTaken.Error())
@@ -86,7 +87,8 @@ func (c *conn) stopTimers() {
 	c.setTimer(&c.again, 0, nil)
 }
 
-// identified notes that the peer has said what it is. It has the time of a request then to answer init.
+// identified notes that the peer has said what it is. It has the time of a request then to answer
+// init.
 func (c *conn) identified() {
 	l := c.link
 	l.mu.Lock()
@@ -273,8 +275,8 @@ func (c *conn) initReply(l ari.Line) {
 	c.link.becameReady(c)
 }
 
-// watchMate wakes the reader of the other connection of the pair, which may be waiting: what holds for its lines and its
-// silence has changed.
+// watchMate wakes the reader of the other connection of the pair, which may be waiting: what holds
+// for its lines and its silence has changed.
 func (c *conn) watchMate() {
 	c.link.mu.Lock()
 	defer c.link.mu.Unlock()

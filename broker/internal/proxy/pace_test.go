@@ -25,7 +25,8 @@ func (nothing) ClearSnapshot()                             {}
 func (nothing) DeclareFieldDiffOrder([]provider.FieldDiff) {}
 func (nothing) Lost(bool)                                  {}
 
-// worker is a remote that reads no more than it has answered, but for what its buffer of 4 KiB holds.
+// worker is a remote that reads no more than it has answered, but for what its buffer of 4 KiB
+// holds.
 type worker struct {
 	t  *testing.T
 	nc net.Conn
@@ -66,7 +67,8 @@ func (w *worker) answer() (method, arg string) {
 	return parts[1], parts[3]
 }
 
-// TestResubscribesAll: 120,000 items in use come back with a remote that answers at its own pace, on one connection.
+// TestResubscribesAll: 120,000 items in use come back with a remote that answers at its own pace,
+// on one connection.
 func TestResubscribesAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, ln := startData(t, proxy.DataConfig{Config: proxy.Config{Robust: true}})
@@ -100,7 +102,8 @@ func TestResubscribesAll(t *testing.T) {
 	})
 }
 
-// TestUnansweredAreBounded: what a remote has to answer is no more than it can take, which shows by its answers.
+// TestUnansweredAreBounded: what a remote has to answer is no more than it can take, which shows by
+// its answers.
 func TestUnansweredAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, ln := startData(t, proxy.DataConfig{})
@@ -130,8 +133,9 @@ func TestUnansweredAreBounded(t *testing.T) {
 	})
 }
 
-// TestSlowRemote: a remote that serves one request after the other, in 100 ms each, is not asked for more than it can answer
-// in time. One that takes as long for all of them at once is not held up for that.
+// TestSlowRemote: a remote that serves one request after the other, in 100 ms each, is not asked
+// for more than it can answer in time. One that takes as long for all of them at once is not held
+// up for that.
 func TestSlowRemote(t *testing.T) {
 	const items = 3000
 	start := func(t *testing.T) (*proxy.Data, *memListener) {
@@ -176,8 +180,9 @@ func TestSlowRemote(t *testing.T) {
 	})
 }
 
-// TestManyNames: 25 subscriptions of 8,000 names by one client do not end the connection, nor hold up the one item of
-// another, whether the first client has asked for it, too, or not. What is left before it was sent costs the remote nothing.
+// TestManyNames: 25 subscriptions of 8,000 names by one client do not end the connection, nor hold
+// up the one item of another, whether the first client has asked for it, too, or not. What is left
+// before it was sent costs the remote nothing.
 func TestManyNames(t *testing.T) {
 	for _, shared := range []bool{false, true} {
 		t.Run(fmt.Sprint("shared ", shared), func(t *testing.T) {
@@ -266,8 +271,8 @@ func TestOrderOfAnItem(t *testing.T) {
 	})
 }
 
-// TestMessagesWhileAdapterPauses: 1,000 messages of 48 KB of one session wait while the remote does not read for 4 s. The
-// requests of other sessions do not wait for more than a window of them.
+// TestMessagesWhileAdapterPauses: 1,000 messages of 48 KB of one session wait while the remote does
+// not read for 4 s. The requests of other sessions do not wait for more than a window of them.
 func TestMessagesWhileAdapterPauses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, ln := startMetadata(t, proxy.MetadataConfig{})

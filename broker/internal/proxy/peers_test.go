@@ -16,8 +16,8 @@ import (
 	"github.com/lightstreamer-go/lightstreamer/internal/ari"
 )
 
-// TestProbes: a peer that is no remote does not close the port, of basic and robust proxies, with a remote there and without;
-// a thousand of them are a few lines of the log.
+// TestProbes: a peer that is no remote does not close the port, of basic and robust proxies, with a
+// remote there and without; a thousand of them are a few lines of the log.
 func TestProbes(t *testing.T) {
 	say := func(text string) func(*remote) {
 		return func(r *remote) { r.say("%s", text); r.drainLines() }
@@ -69,8 +69,8 @@ func (r *remote) drainLines() {
 	}
 }
 
-// TestSilentPeers: they hold no place, whether they come from one address or from many, before a remote or after one that
-// takes long to initialise.
+// TestSilentPeers: they hold no place, whether they come from one address or from many, before a
+// remote or after one that takes long to initialise.
 func TestSilentPeers(t *testing.T) {
 	for _, addresses := range []int{1, 4, 1000} {
 		t.Run(fmt.Sprint(addresses), func(t *testing.T) {
@@ -100,8 +100,8 @@ func TestSilentPeers(t *testing.T) {
 	}
 }
 
-// TestFirstToInitialise: of remotes that are being initialised at the same time the first to answer is taken. The others
-// are told, and so are those that come later.
+// TestFirstToInitialise: of remotes that are being initialised at the same time the first to answer
+// is taken. The others are told, and so are those that come later.
 func TestFirstToInitialise(t *testing.T) {
 	const taken = "0|CLOSE|S|reason|S|there+is+a+remote+adapter+already"
 	synctest.Test(t, func(t *testing.T) {
@@ -139,7 +139,8 @@ func TestFirstToInitialise(t *testing.T) {
 	})
 }
 
-// TestPlaceOfAnEndingRemote: the next one is initialised when the last one has been told, and not before.
+// TestPlaceOfAnEndingRemote: the next one is initialised when the last one has been told, and not
+// before.
 func TestPlaceOfAnEndingRemote(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, ln := startData(t, proxy.DataConfig{Config: proxy.Config{Robust: true}, StatusItem: "state"})
@@ -182,7 +183,8 @@ func TestSilentTLS(t *testing.T) {
 	<-d.Ready()
 }
 
-// TestPairing: the two connections of a remote find each other by address and user. What else connects takes nothing away.
+// TestPairing: the two connections of a remote find each other by address and user. What else
+// connects takes nothing away.
 func TestPairing(t *testing.T) {
 	const here, there = "10.0.0.1:1", "10.0.0.2:1"
 	type stray struct{ at, addr, says string }
@@ -232,8 +234,8 @@ func TestPairing(t *testing.T) {
 	}
 }
 
-// stopped is a connection of a process that is stopped from a moment on: reads and deadlines are found out about when it goes
-// on, and a deadline that has passed is noticed before what has come.
+// stopped is a connection of a process that is stopped from a moment on: reads and deadlines are
+// found out about when it goes on, and a deadline that has passed is noticed before what has come.
 type stopped struct {
 	net.Conn
 	from, to time.Time
@@ -254,7 +256,8 @@ func (c *stopped) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// TestStoppedProcess: silence is not judged by a process that was itself stopped before it has read what is there.
+// TestStoppedProcess: silence is not judged by a process that was itself stopped before it has read
+// what is there.
 func TestStoppedProcess(t *testing.T) {
 	for _, alive := range []bool{true, false} {
 		t.Run(fmt.Sprint(alive), func(t *testing.T) {

@@ -52,9 +52,10 @@ const (
 	requestIsOver                     // done was called, or is about to be, or it was withdrawn
 )
 
-// pending holds the requests of one connection that wait for replies, or to be sent. A request waits
-// while its lane has as many unanswered ones as its window allows, while the connection has, or while
-// too many bytes are unsent; owners take turns then. Nothing here fails for the number of requests.
+// pending holds the requests of one connection that wait for replies, or to be sent. A request
+// waits while its lane has as many unanswered ones as its window allows, while the connection has,
+// or while too many bytes are unsent; owners take turns then. Nothing here fails for the number of
+// requests.
 type pending struct {
 	timeout time.Duration // 0: none
 	max     int           // unanswered requests, of all lanes
@@ -89,15 +90,15 @@ func newPending(timeout time.Duration, limit int, bounds []bound, out *writer, w
 	return p
 }
 
-// patient reports whether the time of a request begins when it is sent. That is so of requests whose
-// loss would leave the remote with a wrong picture; nobody waits for their answers. The others have
-// somebody waiting, for whom time begins with the question.
+// patient reports whether the time of a request begins when it is sent. That is so of requests
+// whose loss would leave the remote with a wrong picture; nobody waits for their answers. The
+// others have somebody waiting, for whom time begins with the question.
 func patient(m ari.Method) bool {
 	return m == ari.SUB || m == ari.USB || m == ari.NTC || m == ari.NSC
 }
 
-// add sends r, or has it wait for its turn; behind, if not nil, is a request that has to leave before.
-// The error is the reason for which the connection has ended; done is not called then.
+// add sends r, or has it wait for its turn; behind, if not nil, is a request that has to leave
+// before. The error is the reason for which the connection has ended; done is not called then.
 func (p *pending) add(r, behind *request) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -177,7 +178,8 @@ func (p *pending) share(r *request, owner string) {
 	}
 }
 
-// withdraw keeps r from being sent, if it still waits, which it reports; done will not be called then.
+// withdraw keeps r from being sent, if it still waits, which it reports; done will not be called
+// then.
 func (p *pending) withdraw(r *request) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -218,8 +220,8 @@ func (p *pending) free(r *request) {
 	p.end(r)
 }
 
-// setDue begins the time of a request. The time is the same for all, so that the list stays in order.
-// mu is held.
+// setDue begins the time of a request. The time is the same for all, so that the list stays in
+// order. mu is held.
 func (p *pending) setDue(r *request, now time.Time) {
 	if p.timeout <= 0 {
 		return

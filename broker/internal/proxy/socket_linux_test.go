@@ -10,8 +10,9 @@ import (
 // tcpUserTimeout is TCP_USER_TIMEOUT, which package syscall does not name.
 const tcpUserTimeout = 18
 
-// TestSocketsAreWatched: probes find out within 15 s that the other host has vanished; the system's own limit on unacknowledged
-// data is left alone, since it cuts off remotes that are well and were merely stopped for as long.
+// TestSocketsAreWatched: probes find out within 15 s that the other host has vanished; the system's
+// own limit on unacknowledged data is left alone, since it cuts off remotes that are well and were
+// merely stopped for as long.
 func TestSocketsAreWatched(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

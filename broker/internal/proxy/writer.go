@@ -41,8 +41,8 @@ func (w *writer) room() bool {
 	return len(w.pending) < w.ahead
 }
 
-// request appends one line made by encode. It never blocks. After finish the line is dropped silently, as the connection is
-// coming to its end.
+// request appends one line made by encode. It never blocks. After finish the line is dropped
+// silently, as the connection is coming to its end.
 func (w *writer) request(encode func(dst []byte) []byte) {
 	w.mu.Lock()
 	if !w.finished {
@@ -52,7 +52,8 @@ func (w *writer) request(encode func(dst []byte) []byte) {
 	w.kick()
 }
 
-// reply is request for an answer to the remote. The error says that it asks without reading the answers.
+// reply is request for an answer to the remote. The error says that it asks without reading the
+// answers.
 func (w *writer) reply(encode func(dst []byte) []byte) error {
 	w.mu.Lock()
 	defer w.kick()

@@ -61,10 +61,10 @@ func (s *Session) rebound(c Client, req tlcp.BindSession) (*Binding, *tlcp.Sessi
 	}
 	b := s.bind(c, req.ConnParams)
 	if req.Recovery || !c.WebSocket || s.recovered {
-		// A plain bind over HTTP may be one that the client's network layer has repeated, the answer
-		// to the first being lost; and of several recoveries that the client has asked for one after
-		// the other, it has listened to one only. What the others carried is taken for received, and
-		// a client that has not received it learns so.
+		// A plain bind over HTTP may be one that the client's network layer has repeated, the
+		// answer to the first being lost; and of several recoveries that the client has asked for
+		// one after the other, it has listened to one only. What the others carried is taken for
+		// received, and a client that has not received it learns so.
 		b.prog = s.cursor
 	}
 	s.recovered = req.Recovery

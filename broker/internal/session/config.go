@@ -37,23 +37,23 @@ type Config struct {
 	// can ask for. Defaults 4000000, 1000.
 	ContentLength, MinContentLength int64
 
-	// MaxSessions is how many sessions there may be. Of 100 or more, the last fifth is for clients from
-	// addresses that have less than a tenth. Default 10000.
+	// MaxSessions is how many sessions there may be. Of 100 or more, the last fifth is for clients
+	// from addresses that have less than a tenth. Default 10000.
 	MaxSessions int
 	// MaxAddressSessions is how many sessions may come from an IPv4 address, or the /64 of an IPv6
 	// address. Loopback addresses are not concerned. Default 1000, negative: no limit.
 	MaxAddressSessions int
-	// SessionRate is how many sessions may be created per second from such an address, after ten times as
-	// many at once. Default 100, negative: no limit.
+	// SessionRate is how many sessions may be created per second from such an address, after ten
+	// times as many at once. Default 100, negative: no limit.
 	SessionRate int
-	// LoopbackSessions is MaxAddressSessions for each loopback address, to which SessionRate applies then,
-	// too. Zero means no limit of its own.
+	// LoopbackSessions is MaxAddressSessions for each loopback address, to which SessionRate
+	// applies then, too. Zero means no limit of its own.
 	LoopbackSessions int
-	// MaxUserSessions is how many sessions a user may have whom the Metadata Adapter has accepted; those
-	// without a user are not counted. Zero means no limit.
+	// MaxUserSessions is how many sessions a user may have whom the Metadata Adapter has accepted;
+	// those without a user are not counted. Zero means no limit.
 	MaxUserSessions int
-	// MaxCreations is how many sessions the Metadata Adapter of a set is asked for at a time, and half of
-	// it for one address; others wait. Default 64.
+	// MaxCreations is how many sessions the Metadata Adapter of a set is asked for at a time, and
+	// half of it for one address; others wait. Default 64.
 	MaxCreations int
 	// MaxSubscriptions is how many subscriptions a session may have. Default 2000.
 	MaxSubscriptions int
@@ -61,17 +61,18 @@ type Config struct {
 	MaxRequests int
 	// MaxRequestBytes is about how many bytes these may have. Default 4 MiB.
 	MaxRequestBytes int64
-	// MaxMessages is how many messages of a session may wait for their processing, and how many lines
-	// besides updates may wait to be sent. Default 1000.
+	// MaxMessages is how many messages of a session may wait for their processing, and how many
+	// lines besides updates may wait to be sent. Default 1000.
 	MaxMessages int
-	// MaxMessageBytes is about how many bytes these messages, and these lines, may have. Default 1 MiB.
+	// MaxMessageBytes is about how many bytes these messages, and these lines, may have. Default 1
+	// MiB.
 	MaxMessageBytes int64
-	// MaxMessageCalls is how many messages of a session the Metadata Adapter may have at a time; of a
-	// sequence it has one. Default 8.
+	// MaxMessageCalls is how many messages of a session the Metadata Adapter may have at a time; of
+	// a sequence it has one. Default 8.
 	MaxMessageCalls int
-	// MaxWaiting is about how many bytes messages and requests may have that wait in all sessions. A
-	// session in which nothing waits may always have a small one. Default 64 MiB, at least 16 times
-	// RequestLimit.
+	// MaxWaiting is about how many bytes messages and requests may have that wait in all sessions.
+	// A session in which nothing waits may always have a small one. Default 64 MiB, at least 16
+	// times RequestLimit.
 	MaxWaiting int64
 	// MaxSequences is how many message sequences a session may use. Default 1000.
 	MaxSequences int
@@ -112,8 +113,8 @@ type Config struct {
 	// new session: they come back when the server does. With 32 they stay away.
 	CloseCode int
 
-	// Audit, if not nil, gets who has come from where, was refused why, and was ended by whom. It is
-	// called from any goroutine, without locks, and must not block.
+	// Audit, if not nil, gets who has come from where, was refused why, and was ended by whom. It
+	// is called from any goroutine, without locks, and must not block.
 	Audit func(Audit)
 	// Logger gets what happens to sessions. Nil discards it.
 	Logger *slog.Logger

@@ -45,8 +45,8 @@ func refused(by By, code int) *refusal {
 	return &refusal{SessionError: tlcp.NewSessionError(code), by: by}
 }
 
-// overLimit refuses with a code that makes clients wait and try again. With those that say it better
-// (7 to 10) they stop for good.
+// overLimit refuses with a code that makes clients wait and try again. With those that say it
+// better (7 to 10) they stop for good.
 func overLimit(limit, text string) *refusal {
 	return &refusal{SessionError: &tlcp.SessionError{Code: tlcp.CodeCheckUnavailable, Message: text}, by: ByLimit, limit: limit}
 }
@@ -118,8 +118,8 @@ func (m *Manager) create(ctx context.Context, c Client, req tlcp.CreateSession, 
 	return s.begin(ttl, c, req.ConnParams), nil
 }
 
-// accepted asks the Metadata Adapter for a session, when it is its turn. The place is given back if there is
-// no session; else it is the session's.
+// accepted asks the Metadata Adapter for a session, when it is its turn. The place is given back if
+// there is no session; else it is the session's.
 func (m *Manager) accepted(
 	ctx context.Context, c Client, set *adapterSet, req tlcp.CreateSession, p *place,
 ) (_ *Session, ttl time.Duration, no *refusal) {

@@ -20,7 +20,8 @@ import (
 
 // These tests have clients that want too much, with the figures of faults that were found.
 
-// pausing is a Metadata Adapter that answers messages once it is let go, and counts what it has meanwhile.
+// pausing is a Metadata Adapter that answers messages once it is let go, and counts what it has
+// meanwhile.
 type pausing struct {
 	hold chan struct{}
 
@@ -63,8 +64,9 @@ func (w *world) flood(c *conn, messages int, text string) *atomic.Int64 {
 	return &taken
 }
 
-// 1,000 messages of 48 KB while the adapter pauses for 4 s: it has few of them at a time, the sender
-// waits, memory is bounded, and another client is answered as soon as the adapter answers at all.
+// 1,000 messages of 48 KB while the adapter pauses for 4 s: it has few of them at a time, the
+// sender waits, memory is bounded, and another client is answered as soon as the adapter answers at
+// all.
 func TestMessagesWhileTheAdapterPauses(t *testing.T) {
 	inWorld(t, Config{}, func(t *testing.T, w *world) {
 		p := &pausing{hold: make(chan struct{})}
@@ -151,8 +153,9 @@ func TestMessageRefusedOverHTTP(t *testing.T) {
 	})
 }
 
-// 1,000 messages of 49 KB in each of 8 sessions, all without their predecessor, which took 597 MB: at most half
-// of the room is for them, so that the predecessor finds some, and then all that were taken are processed.
+// 1,000 messages of 49 KB in each of 8 sessions, all without their predecessor, which took 597 MB:
+// at most half of the room is for them, so that the predecessor finds some, and then all that were
+// taken are processed.
 func TestMessagesWithoutPredecessor(t *testing.T) {
 	inWorld(t, Config{}, func(t *testing.T, w *world) {
 		d := &desk{hold: map[string]chan struct{}{}}
@@ -195,7 +198,8 @@ func TestMessagesWithoutPredecessor(t *testing.T) {
 	})
 }
 
-// A reader that waits for room behind which the missing predecessor waits gets on when the adapter answers.
+// A reader that waits for room behind which the missing predecessor waits gets on when the adapter
+// answers.
 func TestPredecessorBehindFullRoom(t *testing.T) {
 	inWorld(t, Config{MaxMessages: 10}, func(t *testing.T, w *world) {
 		p := &pausing{hold: make(chan struct{})}
@@ -235,8 +239,8 @@ func TestPredecessorBehindFullRoom(t *testing.T) {
 	})
 }
 
-// What waits in all sessions is bounded, and a session in which nothing waits gets a small message in all
-// the same.
+// What waits in all sessions is bounded, and a session in which nothing waits gets a small message
+// in all the same.
 func TestMessagesOfAllSessions(t *testing.T) {
 	inWorld(t, Config{MaxWaiting: 2 << 20}, func(t *testing.T, w *world) {
 		p := &pausing{hold: make(chan struct{})}
@@ -350,7 +354,8 @@ func from(ip string) Client {
 	return c
 }
 
-// attack creates sessions and says how many there were; those refused have to be told to come again.
+// attack creates sessions and says how many there were; those refused have to be told to come
+// again.
 func (w *world) attack(n int, ip func(n int) string) (created int) {
 	for i := range n {
 		b, no := w.tryCreate(from(ip(i)), "")
@@ -396,8 +401,8 @@ func TestSessionsOfOneAddress(t *testing.T) {
 	}
 }
 
-// After a restart of the broker a thousand clients behind one address are back at once, and two thousand,
-// who wait 4 s when they are told to, within seconds.
+// After a restart of the broker a thousand clients behind one address are back at once, and two
+// thousand, who wait 4 s when they are told to, within seconds.
 func TestClientsBehindOneAddressComeBack(t *testing.T) {
 	inWorld(t, Config{MaxAddressSessions: 5000}, func(t *testing.T, w *world) {
 		w.meta.user = func(provider.User) (provider.UserGrant, error) {
@@ -433,8 +438,8 @@ func TestClientsBehindOneAddressComeBack(t *testing.T) {
 	})
 }
 
-// However many sessions are created at once, the adapter is asked about some at a time, and one address has half
-// of its attention at most.
+// However many sessions are created at once, the adapter is asked about some at a time, and one
+// address has half of its attention at most.
 func TestCreationsWaitForTheAdapter(t *testing.T) {
 	inWorld(t, Config{}, func(t *testing.T, w *world) {
 		hold := make(chan struct{})
@@ -520,7 +525,8 @@ func TestAddressesAreBounded(t *testing.T) {
 	})
 }
 
-// A user has a limit of sessions if there is one; who only claims to be that user takes nothing of it.
+// A user has a limit of sessions if there is one; who only claims to be that user takes nothing of
+// it.
 func TestSessionsOfOneUser(t *testing.T) {
 	inWorld(t, Config{MaxUserSessions: 3}, func(t *testing.T, w *world) {
 		w.meta.user = func(u provider.User) (provider.UserGrant, error) {
@@ -577,8 +583,8 @@ func TestUnusedSessionsAreShortLived(t *testing.T) {
 	})
 }
 
-// 48,000 messages that are refused, of three requests, and other faults of clients, leave a handful of lines in the
-// log, none of them long, and the last ones tell how many there were.
+// 48,000 messages that are refused, of three requests, and other faults of clients, leave a handful
+// of lines in the log, none of them long, and the last ones tell how many there were.
 func TestLogsThatClientsCause(t *testing.T) {
 	var out bytes.Buffer
 	inWorld(t, Config{Logger: slog.New(slog.NewTextHandler(&out, nil))}, func(t *testing.T, w *world) {
@@ -724,8 +730,8 @@ func TestLongLinesGiveWay(t *testing.T) {
 	})
 }
 
-// Outcomes that wait for a bind, which is behind the messages on the same WebSocket, do not hold up its reader: a
-// message is refused when too many of them wait.
+// Outcomes that wait for a bind, which is behind the messages on the same WebSocket, do not hold up
+// its reader: a message is refused when too many of them wait.
 func TestOutcomesOfAnUnboundSession(t *testing.T) {
 	withDesk(t, Config{MaxMessages: 3}, func(t *testing.T, w *world, _ *desk, c *conn) {
 		w.ok(c.id(), "LS_op=force_rebind")
@@ -749,8 +755,8 @@ func TestOutcomesOfAnUnboundSession(t *testing.T) {
 	})
 }
 
-// 500 sessions that subscribe at once, with 48 KB each, while the adapter pauses: it is asked about some at a
-// time, with few bytes, and about those of another address as soon as it answers.
+// 500 sessions that subscribe at once, with 48 KB each, while the adapter pauses: it is asked about
+// some at a time, with few bytes, and about those of another address as soon as it answers.
 func TestSubscriptionsWhileTheAdapterPauses(t *testing.T) {
 	inWorld(t, Config{}, func(t *testing.T, w *world) {
 		p := &pausing{hold: make(chan struct{})}

@@ -12,18 +12,19 @@
 //
 // # Memory
 //
-// Everything that a client can have kept is charged to a budget of the broker, of which each session
-// has a part: subscriptions before they are made, by their items and fields; keys, waiting nodes, old
-// values, lines and history as they come and go. Events are shared by sessions and counted once, as
-// long as they wait while much waits; a snapshot is one node, however long. See memory.go.
+// Everything that a client can have kept is charged to a budget of the broker, of which each
+// session has a part: subscriptions before they are made, by their items and fields; keys, waiting
+// nodes, old values, lines and history as they come and go. Events are shared by sessions and
+// counted once, as long as they wait while much waits; a snapshot is one node, however long. See
+// memory.go.
 //
 // # Goroutines
 //
-// A bound session costs the goroutine in which its transport called Run; an unbound one costs a timer.
-// Requests that ask the Metadata Adapter (subscriptions) run one after the other in a worker of the
-// session that lives while there are any. Messages of all sessions of an Adapter Set are taken to the
-// adapter by the workers of its courier, of which there are as many as messages at the adapter, within
-// limits. [Manager.Close] joins them all.
+// A bound session costs the goroutine in which its transport called Run; an unbound one costs a
+// timer. Requests that ask the Metadata Adapter (subscriptions) run one after the other in a worker
+// of the session that lives while there are any. Messages of all sessions of an Adapter Set are
+// taken to the adapter by the workers of its courier, of which there are as many as messages at the
+// adapter, within limits. [Manager.Close] joins them all.
 //
 // # What waits
 //
@@ -36,6 +37,7 @@
 // # Locks
 //
 // Each session has one lock, the manager has one for its tables; they are never held together, nor
-// while an adapter, a transport, the log or a source of items is called. An item's lock is held when it
-// calls a session's queue, so the order is item, then session. The courier's lock comes after the session's.
+// while an adapter, a transport, the log or a source of items is called. An item's lock is held
+// when it calls a session's queue, so the order is item, then session. The courier's lock comes
+// after the session's.
 package session

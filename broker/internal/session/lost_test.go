@@ -6,8 +6,9 @@ import (
 	"github.com/lightstreamer-go/lightstreamer/broker/internal/provider"
 )
 
-// TestLostByTheAdapter: clients of RAW and DISTINCT get OV in the place where updates may be missing when the connection
-// with their Data Adapter has broken, once however often that was; others get none.
+// TestLostByTheAdapter: clients of RAW and DISTINCT get OV in the place where updates may be
+// missing when the connection with their Data Adapter has broken, once however often that was;
+// others get none.
 func TestLostByTheAdapter(t *testing.T) {
 	for _, tt := range []struct {
 		mode string

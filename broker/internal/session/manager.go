@@ -40,8 +40,8 @@ type Manager struct {
 	closed   bool
 	sessions map[string]*Session
 	creating int
-	// addresses has those that have sessions, or have created some a moment ago, users those that have
-	// sessions. others stands for the addresses that have found no room.
+	// addresses has those that have sessions, or have created some a moment ago, users those that
+	// have sessions. others stands for the addresses that have found no room.
 	addresses map[netip.Addr]*account
 	users     map[string]int
 	others    account

@@ -146,7 +146,8 @@ func (sub *subscription) cost() int64 {
 	return n + int64(len(sub.items))*(itemCost+cellCost*int64(len(sub.schema)))
 }
 
-// pay takes the memory for a subscription before anything of it is made, or returns the limit that forbids it.
+// pay takes the memory for a subscription before anything of it is made, or returns the limit that
+// forbids it.
 func (sub *subscription) pay() *denial {
 	s := sub.s
 	cfg := &s.m.cfg

@@ -18,8 +18,8 @@ var extremes = []string{
 	"0." + strings.Repeat("0", 37) + "1", "NaN", "Inf", "-Infinity", "0x10", "1_000", "", " 1", "1.2.3", "--1", "1e", "e5", "+5",
 }
 
-// A bandwidth too low to be granted is raised to the least there is, and holds. As the client asked for it,
-// it overflowed a time, and there was no limit at all.
+// A bandwidth too low to be granted is raised to the least there is, and holds. As the client asked
+// for it, it overflowed a time, and there was no limit at all.
 func TestLowestBandwidth(t *testing.T) {
 	for _, set := range []string{"creation", "constrain"} {
 		for _, kbps := range []string{"1e-38", "0." + strings.Repeat("0", 37) + "1", "1e-400"} {
@@ -72,7 +72,8 @@ func TestLowestFrequency(t *testing.T) {
 	})
 }
 
-// Whatever number stands in whatever parameter of whatever request: the session lives on, and answers.
+// Whatever number stands in whatever parameter of whatever request: the session lives on, and
+// answers.
 func TestExtremeNumbers(t *testing.T) {
 	requests := []struct{ kind, params, param string }{
 		{"bind", "", "LS_content_length"},

@@ -221,8 +221,9 @@ func (w *world) progs(c *conn, want ...string) {
 	}), want...)
 }
 
-// TestRecoveriesGivenUp: a client asks for a recovery again and again, and listens to one of the answers only, which may not
-// be the last one given. What the others have carried is taken for received: the next head tells so, on a WebSocket, too.
+// TestRecoveriesGivenUp: a client asks for a recovery again and again, and listens to one of the
+// answers only, which may not be the last one given. What the others have carried is taken for
+// received: the next head tells so, on a WebSocket, too.
 func TestRecoveriesGivenUp(t *testing.T) {
 	inWorld(t, Config{}, func(t *testing.T, w *world) {
 		c := w.create(overHTTP, "LS_polling=true&LS_polling_millis=0&LS_idle_millis=0")

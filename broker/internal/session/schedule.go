@@ -113,7 +113,8 @@ const (
 // maxLimit keeps the arithmetic with limits, those of adapters included, far from infinity.
 const maxLimit = 1e12
 
-// atLeast brings a limit up to the least that is granted; 0 and below are no limit, and NaN is none either.
+// atLeast brings a limit up to the least that is granted; 0 and below are no limit, and NaN is none
+// either.
 func atLeast(limit, least float64) float64 {
 	if limit > 0 {
 		return min(max(limit, least), maxLimit)
@@ -124,8 +125,8 @@ func atLeast(limit, least float64) float64 {
 // maxDuration bounds every time that is computed from a client's numbers.
 const maxDuration = 30 * 24 * time.Hour
 
-// seconds turns a number of seconds into a duration, which is at most maxDuration; what is no number is
-// maxDuration, too.
+// seconds turns a number of seconds into a duration, which is at most maxDuration; what is no
+// number is maxDuration, too.
 func seconds(s float64) time.Duration {
 	switch {
 	case s <= 0:

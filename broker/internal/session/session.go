@@ -147,8 +147,8 @@ func (s *Session) told(line []byte) {
 	s.mem.Add(-int64(lineCost + len(line)))
 }
 
-// crowded reports whether so many lines wait that no request is accepted that would add some. The lock is
-// held.
+// crowded reports whether so many lines wait that no request is accepted that would add some. The
+// lock is held.
 func (s *Session) crowded() bool {
 	return len(s.lines) >= s.m.cfg.MaxMessages+2*len(s.subs) || s.lineBytes >= s.m.cfg.MaxMessageBytes
 }
@@ -165,8 +165,8 @@ func (s *Session) hear() {
 	s.used = true
 }
 
-// recoveryTime is how long the session waits for a recovery. One that nobody has used yet is not kept for
-// as long: whoever creates sessions and leaves has them for a shorter time.
+// recoveryTime is how long the session waits for a recovery. One that nobody has used yet is not
+// kept for as long: whoever creates sessions and leaves has them for a shorter time.
 func (s *Session) recoveryTime() time.Duration {
 	if !s.used {
 		return min(s.m.cfg.RecoveryTimeout, s.m.cfg.RebindTimeout)
@@ -177,8 +177,8 @@ func (s *Session) recoveryTime() time.Duration {
 // small is the size in bytes up to which a request gets in that is the only one of its session.
 const small = 4 << 10
 
-// reserve takes n bytes for a request that is to wait; alone tells that no other of its kind waits in
-// the session.
+// reserve takes n bytes for a request that is to wait; alone tells that no other of its kind waits
+// in the session.
 func (m *Manager) reserve(n int64, alone bool) bool {
 	if alone && n <= small {
 		m.waiting.Add(n)
@@ -187,8 +187,8 @@ func (m *Manager) reserve(n int64, alone bool) bool {
 	return m.waiting.Take(n)
 }
 
-// overLimit logs that a limit has refused a request, and reports it to the audit log, now and then. It is
-// called without the lock.
+// overLimit logs that a limit has refused a request, and reports it to the audit log, now and then.
+// It is called without the lock.
 func (s *Session) overLimit(kind AuditKind, no *denial) {
 	if no.limit == "" {
 		return

@@ -83,8 +83,8 @@ func sameAdd(a, b *tlcp.Add) bool {
 	return sameSelector && x == y
 }
 
-// askInTurn is ask when it is the client's turn: the adapter is asked for few subscriptions at a time, however
-// many sessions there are, half of them for one address, and with few bytes.
+// askInTurn is ask when it is the client's turn: the adapter is asked for few subscriptions at a
+// time, however many sessions there are, half of them for one address, and with few bytes.
 func (sub *subscription) askInTurn() (code int, text string) {
 	s := sub.s
 	if no := s.set.asks.enter(s.ctx, s.place.addr, 0); no != nil { // the session has ended

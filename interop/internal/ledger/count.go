@@ -56,8 +56,8 @@ func (c *Count) Add(o Count) {
 	c.Wrong += o.Wrong
 }
 
-// Count returns what came of the item, given the last numbers of all lives and, in COMMAND mode, the
-// rows at the end.
+// Count returns what came of the item, given the last numbers of all lives and, in COMMAND mode,
+// the rows at the end.
 func (l *Ledger) Count(finals Finals, rows map[string]Number) Count {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Latency counts latencies in microseconds, with an error below 1/32. Its methods may be called from
-// any goroutine.
+// Latency counts latencies in microseconds, with an error below 1/32. Its methods may be called
+// from any goroutine.
 type Latency struct{ counts [latencyBuckets]atomic.Uint64 }
 
 const (

@@ -1,9 +1,9 @@
 // Package ledger counts what one client has received of one item, so that afterwards it can be said
 // what was lost, what of it the client was told about, and what came twice or in the wrong order.
 //
-// An update is known by a [Number]: the life of the adapter that sent it (each process of an adapter
-// is one, counted from 1) and its place in that life, counted from 1 without a gap. A life whose
-// process was killed has ended with a number that only the process knew; it is given to
+// An update is known by a [Number]: the life of the adapter that sent it (each process of an
+// adapter is one, counted from 1) and its place in that life, counted from 1 without a gap. A life
+// whose process was killed has ended with a number that only the process knew; it is given to
 // [Ledger.Count] afterwards.
 package ledger
 
@@ -16,7 +16,8 @@ import (
 // Mode says which rules hold for an item.
 type Mode string
 
-// The modes. In RAW and DISTINCT each update counts; in MERGE and COMMAND the state at the end does.
+// The modes. In RAW and DISTINCT each update counts; in MERGE and COMMAND the state at the end
+// does.
 const (
 	Raw      Mode = "RAW"
 	Distinct Mode = "DISTINCT"
@@ -43,7 +44,8 @@ type Update struct {
 	Torn bool
 	// Snapshot reports that it was declared as part of a snapshot.
 	Snapshot bool
-	// Stamp is when the adapter made it, in microseconds of Unix time; 0 in a repetition of a state.
+	// Stamp is when the adapter made it, in microseconds of Unix time; 0 in a repetition of a
+	// state.
 	Stamp int64
 	// Key and Command are set in COMMAND mode. A DELETE has no Number.
 	Key, Command string
