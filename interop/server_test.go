@@ -137,9 +137,9 @@ func startServer(t *testing.T, peer string, p plan) *server {
 	}
 }
 
-// diedOfItsTLS reports whether the peer, which has ended, is a Python process whose ssl module failed of itself. CPython's
-// is not safe for a read in one thread and a write in another (issues 143756 and 151508 of CPython), which is how the SDK
-// uses it: rarely, and with any server.
+// diedOfItsTLS reports whether the peer, which has ended, is a Python process whose ssl module
+// failed of itself. CPython's is not safe for a read in one thread and a write in another
+// (issues 143756 and 151508 of CPython), which is how the SDK uses it: rarely, and with any server.
 func (p *process) diedOfItsTLS() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
